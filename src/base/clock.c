@@ -1,0 +1,13 @@
+/* The monotonic clock as a double. */
+#include <bramble/base/clock.h>
+
+#include <time.h>
+
+static double seconds(clockid_t id) {
+  struct timespec now;
+  clock_gettime(id, &now);
+  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+double br_clock_seconds(void) { return seconds(CLOCK_MONOTONIC); }
+double br_clock_cpu_seconds(void) { return seconds(CLOCK_PROCESS_CPUTIME_ID); }

@@ -1,0 +1,76 @@
+/* Philox4x32-10 and what is built on it. Everything is integer arithmetic but the last scaling, which is exact. */
+#include <bramble/base/random.h>
+
+static void philox(uint32_t counter[4], uint32_t k0, uint32_t k1) {
+  for (int round = 0; round < 10; round++) {
+    uint64_t p0 = (uint64_t)0xD2511F53u * counter[0], p1 = (uint64_t)0xCD9E8D57u * counter[2];
+    uint32_t c1 = counter[1], c3 = counter[3];
+    counter[0] = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
+    counter[1] = (uint32_t)p1;
+    counter[2] = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
+    counter[3] = (uint32_t)p0;
+    k0 += 0x9E3779B9u;
+    k1 += 0xBB67AE85u;
+  }
+}
+
+/* The counter holds a, b and the block; the stream is mixed into the key, which a multiplication by an odd number keeps apart. */
+void br_random_block(uint64_t seed, enum br_random_stream stream, uint32_t a, uint64_t b, uint32_t block, uint32_t out[4]) {
+  out[0] = block;
+  out[1] = a;
+  out[2] = (uint32_t)b;
+  out[3] = (uint32_t)(b >> 32);
+  philox(out, (uint32_t)seed, (uint32_t)(seed >> 32) ^ (uint32_t)stream * 0x9E3779B1u);
+}
+
+struct br_random br_random_open(uint64_t seed, enum br_random_stream stream, uint32_t a, uint64_t b) {
+  return (struct br_random){.seed = seed, .b = b, .stream = (uint32_t)stream, .a = a, .used = 4};
+}
+
+uint32_t br_random_u32(struct br_random *random) {
+  if (random->used == 4) {
+    br_random_block(random->seed, (enum br_random_stream)random->stream, random->a, random->b, random->block++, random->word);
+    random->used = 0;
+  }
+  return random->word[random->used++];
+}
+
+uint32_t br_random_below(struct br_random *random, uint32_t n) {
+  uint64_t product = (uint64_t)br_random_u32(random) * n;
+  if ((uint32_t)product < n) {
+    uint32_t threshold = (0u - n) % n;
+    while ((uint32_t)product < threshold) product = (uint64_t)br_random_u32(random) * n;
+  }
+  return (uint32_t)(product >> 32);
+}
+
+float br_random_float(struct br_random *random) { return (float)(br_random_u32(random) >> 8) * 0x1p-24f; }
+
+double br_random_double(struct br_random *random) {
+  uint64_t high = br_random_u32(random) >> 5, low = br_random_u32(random) >> 6;
+  return (double)(high << 26 | low) * 0x1p-53;
+}
+
+float br_random_normal(struct br_random *random) {
+  int64_t sum = 0; /* of twelve 24-bit integers: exact */
+  for (int i = 0; i < 12; i++) sum += br_random_u32(random) >> 8;
+  return (float)((double)(sum - 6 * ((int64_t)1 << 24)) * 0x1p-24);
+}
+
+uint64_t br_random_permute(uint64_t seed, enum br_random_stream stream, uint32_t a, uint64_t n, uint64_t index) {
+  unsigned half = 1;
+  while (half < 32 && ((uint64_t)1 << (2 * half)) < n) half++;
+  uint64_t mask = half == 32 ? 0xFFFFFFFFu : ((uint64_t)1 << half) - 1;
+  do {
+    uint64_t left = index >> half, right = index & mask;
+    for (uint32_t round = 0; round < 6; round++) {
+      uint32_t word[4];
+      br_random_block(seed, stream, a, right, 0xF0000000u + round, word);
+      uint64_t next = left ^ (word[0] & mask);
+      left = right;
+      right = next;
+    }
+    index = left << half | right;
+  } while (index >= n);
+  return index;
+}
