@@ -1,0 +1,57 @@
+/* Data sets: numbered samples with a label, whatever they lie in. A sample is a pure function of (data set, index): opening the
+ * same files on any rank gives the same numbering, the same bytes and the same fingerprint.
+ *
+ * Sources (SPEC):  shapes[:TRAIN,TEST]  cifar10:DIR  cifar100:DIR  mnist:DIR  folder:DIR  tar:FILE...(comma separated)
+ *                  npy:IMAGES.npy,LABELS.npy */
+#ifndef BRAMBLE_DATA_DATASET_H
+#define BRAMBLE_DATA_DATASET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum br_data_part { BR_DATA_TRAIN, BR_DATA_TEST };
+enum br_sample_type { BR_SAMPLE_U8, BR_SAMPLE_F32 };
+
+struct br_dataset; /* opaque; all functions on an open data set are thread-safe */
+
+struct br_dataset_options {
+  enum br_data_part part;
+  uint64_t limit; /* only the first `limit` samples in stored order; 0: all */
+  bool skip_bad;  /* a picture that does not decode is left out and counted, not an error */
+  uint64_t seed;  /* of generated data */
+};
+
+struct br_dataset_info {
+  const char *name;               /* the SPEC's first word: "cifar10" */
+  uint64_t count;                 /* samples */
+  int classes;                    /* labels are 0 .. classes - 1; 0: labels are not classes */
+  const char *const *class_names; /* `classes` of them, in the order of the labels */
+  int H, W, C;                    /* of every sample; H = W = 0 where pictures differ in size (folder, tar) */
+  enum br_sample_type type;
+  uint64_t skipped;     /* bad pictures left out (skip_bad) */
+  uint64_t fingerprint; /* hash of what was opened: names, sizes, labels and (where they are in memory) the bytes */
+  size_t memory_bytes;  /* what the open data set holds in memory */
+};
+
+/* Opens the part `options->part` of the data set `spec`. *out is the caller's, closed with br_dataset_close.
+ * Errors: BR_ERROR_USAGE for an unknown source (with the nearest known one), BR_ERROR_DATA naming file, byte and mend. */
+int br_dataset_open(const char *spec, const struct br_dataset_options *options, struct br_dataset **out);
+void br_dataset_close(struct br_dataset *dataset); /* NULL does nothing */
+const struct br_dataset_info *br_dataset_info(const struct br_dataset *dataset);
+
+/* One decoded sample: H x W x C bytes or floats in rows, channels last, RGB. The caller keeps a br_sample (zero at first), which
+ * grows as needed and is freed with br_sample_free; `pixels` is valid until the next read into it. */
+struct br_sample {
+  int H, W, C;
+  enum br_sample_type type;
+  void *pixels;
+  size_t capacity_bytes;
+  int32_t label;
+};
+int br_dataset_read(struct br_dataset *dataset, uint64_t index, struct br_sample *sample);
+/* The label alone, without decoding. */
+int32_t br_dataset_label(const struct br_dataset *dataset, uint64_t index);
+void br_sample_free(struct br_sample *sample);
+
+#endif
