@@ -1,0 +1,201 @@
+/* MPI as the transport. Everything waits by testing and yielding, so that ranks that share a core do not burn each other's time;
+ * counts above INT_MAX go in pieces. */
+#include "cluster/comm.h"
+
+#include <bramble/base/error.h>
+#include <bramble/base/memory.h>
+#include <bramble/cluster/comm_mpi.h>
+
+#include <limits.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PIECE ((size_t)1 << 28) /* elements or bytes of one MPI call */
+
+struct mpi_comm {
+  struct br_comm base;
+  MPI_Comm world;
+  MPI_Request pending[BR_COMM_PENDING];
+};
+
+static struct mpi_comm *mpi(struct br_comm *comm) { return (struct mpi_comm *)(void *)comm; }
+
+static int check(const struct br_comm *comm, int error, const char *doing) {
+  if (error == MPI_SUCCESS) return BR_OK;
+  char text[MPI_MAX_ERROR_STRING] = "";
+  int length;
+  MPI_Error_string(error, text, &length);
+  text[strcspn(text, "\n")] = 0;
+  BR_FAIL(BR_ERROR_COMM, "rank %d (%s): %s failed: %s", comm->rank, comm->host, doing, text);
+}
+
+/* Spins a little, then gives the core away between tests. */
+static int finish(struct br_comm *comm, MPI_Request *request, const char *doing) {
+  for (int spin = 0, done = 0; !done; spin++) {
+    BR_TRY(check(comm, MPI_Test(request, &done, MPI_STATUS_IGNORE), doing));
+    if (!done && spin > 200) sched_yield();
+  }
+  return BR_OK;
+}
+
+static int slot(struct br_comm *comm, int *request) {
+  for (int i = 0; i < BR_COMM_PENDING; i++)
+    if (mpi(comm)->pending[i] == MPI_REQUEST_NULL) {
+      *request = i;
+      return BR_OK;
+    }
+  BR_FAIL(BR_ERROR_COMM, "more than %d messages at once", BR_COMM_PENDING);
+}
+
+static int reduce_start(struct br_comm *comm, void *x, size_t n, enum br_comm_type type, int *request) {
+  static const size_t bytes[] = {8, 4, 4, 8};
+  const MPI_Datatype types[] = {MPI_INT64_T, MPI_INT32_T, MPI_FLOAT, MPI_INT64_T};
+  MPI_Op op = type == BR_COMM_I64_MAX ? MPI_MAX : MPI_SUM;
+  char *data = x;
+  for (; n > PIECE; n -= PIECE, data += PIECE * bytes[type]) {
+    MPI_Request piece;
+    BR_TRY(check(comm, MPI_Iallreduce(MPI_IN_PLACE, data, (int)PIECE, types[type], op, mpi(comm)->world, &piece), "all-reduce"));
+    BR_TRY(finish(comm, &piece, "all-reduce"));
+  }
+  BR_TRY(slot(comm, request));
+  return check(comm, MPI_Iallreduce(MPI_IN_PLACE, data, (int)n, types[type], op, mpi(comm)->world, &mpi(comm)->pending[*request]), "all-reduce");
+}
+
+static int wait_for(struct br_comm *comm, int request) { return finish(comm, &mpi(comm)->pending[request], "waiting for other ranks"); }
+
+static int progress(struct br_comm *comm) {
+  for (int i = 0; i < BR_COMM_PENDING; i++)
+    if (mpi(comm)->pending[i] != MPI_REQUEST_NULL) {
+      int done; /* MPI_Request_get_status keeps the request for the wait that will come */
+      return check(comm, MPI_Request_get_status(mpi(comm)->pending[i], &done, MPI_STATUS_IGNORE), "progress");
+    }
+  return BR_OK;
+}
+
+static int broadcast(struct br_comm *comm, void *data, size_t bytes, int root) {
+  for (size_t at = 0; at < bytes; at += PIECE) {
+    size_t n = bytes - at < PIECE ? bytes - at : PIECE;
+    MPI_Request request;
+    BR_TRY(check(comm, MPI_Ibcast((char *)data + at, (int)n, MPI_BYTE, root, mpi(comm)->world, &request), "broadcast"));
+    BR_TRY(finish(comm, &request, "broadcast"));
+  }
+  return BR_OK;
+}
+
+static int allgather(struct br_comm *comm, const void *mine, size_t bytes, void *all) {
+  if (bytes > PIECE) BR_FAIL(BR_ERROR_COMM, "gathering %zu bytes from each rank is too much", bytes);
+  MPI_Request request;
+  BR_TRY(check(comm, MPI_Iallgather(mine, (int)bytes, MPI_BYTE, all, (int)bytes, MPI_BYTE, mpi(comm)->world, &request), "gathering"));
+  return finish(comm, &request, "gathering");
+}
+
+static int send_start(struct br_comm *comm, const void *data, size_t bytes, int to, int *request) {
+  if (bytes > INT_MAX) BR_FAIL(BR_ERROR_COMM, "a message of %zu bytes is too long", bytes);
+  BR_TRY(slot(comm, request));
+  return check(comm, MPI_Isend(data, (int)bytes, MPI_BYTE, to, 1, mpi(comm)->world, &mpi(comm)->pending[*request]), "sending");
+}
+
+static int receive_start(struct br_comm *comm, void *data, size_t bytes, int from, int *request) {
+  if (bytes > INT_MAX) BR_FAIL(BR_ERROR_COMM, "a message of %zu bytes is too long", bytes);
+  BR_TRY(slot(comm, request));
+  return check(comm, MPI_Irecv(data, (int)bytes, MPI_BYTE, from, 1, mpi(comm)->world, &mpi(comm)->pending[*request]), "receiving");
+}
+
+/* Point to point in pieces rather than MPI_Gatherv, whose displacements are ints. */
+static int gatherv(struct br_comm *comm, const void *mine, size_t bytes, int root, unsigned char *all, const size_t *sizes) {
+  int request;
+  if (comm->rank != root) {
+    for (size_t at = 0; at < bytes; at += PIECE) {
+      BR_TRY(send_start(comm, (const char *)mine + at, bytes - at < PIECE ? bytes - at : PIECE, root, &request));
+      BR_TRY(wait_for(comm, request));
+    }
+    return BR_OK;
+  }
+  for (int r = 0; r < comm->size; all += sizes[r], r++) {
+    if (r == root && bytes) memcpy(all, mine, bytes);
+    for (size_t at = 0; r != root && at < sizes[r]; at += PIECE) {
+      BR_TRY(receive_start(comm, all + at, sizes[r] - at < PIECE ? sizes[r] - at : PIECE, r, &request));
+      BR_TRY(wait_for(comm, request));
+    }
+  }
+  return BR_OK;
+}
+
+struct window {
+  MPI_Win win;
+  int64_t *value; /* on rank 0 */
+};
+
+static int counter_open(struct br_comm *comm, struct br_counter *counter) {
+  struct window *window;
+  BR_TRY(br_memory_alloc(1, sizeof *window, "counter", &window));
+  MPI_Aint bytes = comm->rank == 0 ? (MPI_Aint)sizeof(int64_t) : 0;
+  int error = MPI_Win_allocate(bytes, sizeof(int64_t), MPI_INFO_NULL, mpi(comm)->world, &window->value, &window->win);
+  if (error != MPI_SUCCESS) br_memory_free(window);
+  BR_TRY(check(comm, error, "opening the counter"));
+  counter->state = window;
+  if (comm->rank == 0) {
+    MPI_Win_lock(MPI_LOCK_EXCLUSIVE, 0, 0, window->win);
+    *window->value = 0;
+    MPI_Win_unlock(0, window->win);
+  }
+  BR_TRY(br_comm_barrier(comm));
+  return check(comm, MPI_Win_lock_all(0, window->win), "opening the counter");
+}
+
+static int counter_next(struct br_counter *counter, int64_t step, int64_t *old) {
+  struct window *window = counter->state;
+  BR_TRY(check(counter->comm, MPI_Fetch_and_op(&step, old, MPI_INT64_T, 0, 0, MPI_SUM, window->win), "drawing work"));
+  return check(counter->comm, MPI_Win_flush(0, window->win), "drawing work");
+}
+
+static void counter_close(struct br_counter *counter) {
+  struct window *window = counter->state;
+  MPI_Win_unlock_all(window->win);
+  MPI_Win_free(&window->win);
+  br_memory_free(window);
+}
+
+static void close_mpi(struct br_comm *comm) { MPI_Comm_free(&mpi(comm)->world); }
+
+static const struct br_comm_ops ops = {
+    .reduce_start = reduce_start,
+    .wait = wait_for,
+    .progress = progress,
+    .broadcast = broadcast,
+    .allgather = allgather,
+    .gatherv = gatherv,
+    .send_start = send_start,
+    .receive_start = receive_start,
+    .counter_open = counter_open,
+    .counter_next = counter_next,
+    .counter_close = counter_close,
+    .close = close_mpi,
+};
+
+int br_comm_open_mpi(MPI_Comm world, struct br_comm **out) {
+  struct mpi_comm *comm;
+  BR_TRY(br_memory_alloc(1, sizeof *comm, "communicator", &comm));
+  int length = 0;
+  char name[MPI_MAX_PROCESSOR_NAME] = "";
+  MPI_Get_processor_name(name, &length);
+  memcpy(comm->base.host, name, strnlen(name, sizeof comm->base.host - 1));
+  for (int i = 0; i < BR_COMM_PENDING; i++) comm->pending[i] = MPI_REQUEST_NULL;
+  MPI_Comm node;
+  int error = MPI_Comm_dup(world, &comm->world);
+  if (error == MPI_SUCCESS) {
+    MPI_Comm_set_errhandler(comm->world, MPI_ERRORS_RETURN);
+    MPI_Comm_rank(comm->world, &comm->base.rank);
+    MPI_Comm_size(comm->world, &comm->base.size);
+    error = MPI_Comm_split_type(comm->world, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node);
+  }
+  if (error != MPI_SUCCESS) br_memory_free(comm);
+  if (error != MPI_SUCCESS) BR_FAIL(BR_ERROR_COMM, "MPI could not make a communicator");
+  MPI_Comm_rank(node, &comm->base.node_rank);
+  MPI_Comm_size(node, &comm->base.node_size);
+  MPI_Comm_free(&node);
+  comm->base.ops = &ops;
+  *out = &comm->base;
+  return BR_OK;
+}

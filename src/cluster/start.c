@@ -1,0 +1,61 @@
+/* Which launcher started us, if any. MPI is initialised only under one: a run alone starts in milliseconds and needs no MPI daemon. */
+#include <bramble/base/error.h>
+#include <bramble/cluster/start.h>
+
+#include <stdlib.h>
+#ifdef BR_HAVE_MPI
+#include <bramble/cluster/comm_mpi.h>
+#endif
+
+/* Ranks the launcher's environment speaks of; 0 without a launcher. */
+static int launched_ranks(const char **launcher) {
+  static const char *const names[][2] = {
+      {"PMI_SIZE", "an mpiexec of MPICH's kind"}, {"OMPI_COMM_WORLD_SIZE", "Open MPI's mpiexec"}, {"MPI_LOCALNRANKS", "an mpiexec"}, {"SLURM_STEP_NUM_TASKS", "srun"}};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    const char *text = getenv(names[i][0]);
+    int n = text ? atoi(text) : 0;
+    if (n > 0 && (i != 3 || getenv("SLURM_PROCID"))) {
+      *launcher = names[i][1];
+      return n;
+    }
+  }
+  return 0;
+}
+
+int br_cluster_start(int *argc, char ***argv, struct br_comm **out) {
+  const char *launcher = NULL;
+  int ranks = launched_ranks(&launcher);
+  if (ranks == 0) return br_comm_open_self(out);
+#ifdef BR_HAVE_MPI
+  int provided;
+  if (MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS) BR_FAIL(BR_ERROR_COMM, "MPI did not start under %s", launcher);
+  BR_TRY(br_comm_open_mpi(MPI_COMM_WORLD, out));
+  int size = br_comm_size(*out);
+  if (size != ranks)
+    BR_FAIL(BR_ERROR_COMM, "%s started %d ranks but MPI sees %d: bramble is linked with another MPI; start it with that one's mpiexec", launcher, ranks, size);
+  return BR_OK;
+#else
+  (void)argc, (void)argv;
+  if (ranks == 1) return br_comm_open_self(out);
+  BR_FAIL(BR_ERROR_COMM, "%s started %d ranks but this bramble was built without MPI; build it with -DBRAMBLE_MPI=ON", launcher, ranks);
+#endif
+}
+
+void br_cluster_stop(struct br_comm *comm) {
+  br_comm_close(comm);
+#ifdef BR_HAVE_MPI
+  int started = 0, ended = 0;
+  MPI_Initialized(&started);
+  MPI_Finalized(&ended);
+  if (started && !ended) MPI_Finalize();
+#endif
+}
+
+_Noreturn void br_cluster_abort(int exit_code) {
+#ifdef BR_HAVE_MPI
+  int started = 0;
+  MPI_Initialized(&started);
+  if (started) MPI_Abort(MPI_COMM_WORLD, exit_code);
+#endif
+  exit(exit_code);
+}
