@@ -34,8 +34,9 @@ void br_sum_add(struct br_sum *sum, double x) {
   int shift = exponent - 53 + 128;                   /* bits stands at 2^(shift - 128) */
   if (shift < 0) {
     if (shift < -60) return;
-    int64_t half = (int64_t)1 << (-shift - 1);
-    bits = (bits + half) >> -shift; /* ties upwards: stated by being done the same everywhere */
+    int64_t half = (int64_t)1 << (-shift - 1), size = bits < 0 ? -bits : bits;
+    size = (size + half) >> -shift; /* ties away from zero, so that x and -x cancel */
+    bits = bits < 0 ? -size : size;
     shift = 0;
   }
   int limb = shift / 32, within = shift % 32; /* limb is at most 6, since |x| < 2^126 */
