@@ -1,0 +1,21 @@
+/* The dispatch table of the kernels, made from kernels.def: one table per instruction set, chosen once by br_cpu_level(). The
+ * wall (wall.c) calls through it; tests and benches walk all tables this machine can run. */
+#ifndef BRAMBLE_KERNEL_KERNELS_H
+#define BRAMBLE_KERNEL_KERNELS_H
+
+#include <bramble/kernel/kernel.h>
+
+struct br_kernels {
+  const char *name;
+#define KERNEL(result, name, parameters, arguments) result(*name) parameters;
+#include "kernels.def"
+#undef KERNEL
+};
+
+/* The naive twins of reference.c, as a table. */
+extern const struct br_kernels br__kernels_reference;
+
+/* The table in use. Thread-safe. */
+const struct br_kernels *br__kernels(void);
+
+#endif

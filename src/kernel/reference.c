@@ -1,0 +1,486 @@
+/* The naive twins: every function of kernel.h as plainly as it can be written, one chain per output element. They are what the
+ * fast kernels are tested against, and the definition where the words of kernel.h leave room (the tests compare bits). */
+#include "reference.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "activation.h"
+#include "kernels.h"
+#include "scalar_math.h"
+
+static float activate(enum br_activation f, float x) { return br_activation_one(f, 0, x); }
+
+static float finish(const struct br_epilogue *e, float sum, size_t column, size_t index) {
+  if (!e) return sum;
+  if (e->bias) sum += e->bias[column];
+  if (e->residual) sum += e->residual[index];
+  return br_activation_one(e->activation, e->alpha, sum);
+}
+
+/* What the four lanes of a sum over rows come to. */
+static float lanes_sum(const float lane[4]) { return (lane[0] + lane[1]) + (lane[2] + lane[3]); }
+
+static void put(float *place, float value, bool accumulate) { *place = accumulate ? *place + value : value; }
+
+/* --- activations --- */
+
+void br_ref_activation_forward(enum br_activation f, float alpha, const float *x, float *y, size_t n, struct br_part part) {
+  size_t first, last;
+  br_part_range(part, n, 1, &first, &last);
+  for (size_t i = first; i < last; i++) y[i] = br_activation_one(f, alpha, x[i]);
+}
+
+void br_ref_activation_backward(enum br_activation f, float alpha, const float *x, const float *y, const float *dy, float *dx, bool accumulate, size_t n, struct br_part part) {
+  size_t first, last;
+  bool input = br_activation_needs_input(f);
+  br_part_range(part, n, 1, &first, &last);
+  for (size_t i = first; i < last; i++) {
+    float slope = br__activation_slope(f, alpha, input ? x[i] : 0, input ? 0 : y[i]);
+    dx[i] = accumulate ? fmaf(dy[i], slope, dx[i]) : dy[i] * slope;
+  }
+}
+
+void br_ref_prelu_forward(const float *x, const float *alpha, float *y, size_t rows, size_t C, struct br_part part) {
+  size_t first, last;
+  br_part_range(part, rows, 1, &first, &last);
+  for (size_t r = first; r < last; r++)
+    for (size_t c = 0; c < C; c++) y[r * C + c] = x[r * C + c] >= 0 ? x[r * C + c] : alpha[c] * x[r * C + c];
+}
+
+void br_ref_prelu_backward(const float *x, const float *alpha, const float *dy, float *dx, bool accumulate, float *dalpha, size_t rows, size_t C, struct br_part part) {
+  size_t first, last;
+  br_part_range(part, C, 1, &first, &last);
+  for (size_t c = first; c < last; c++) {
+    float lane[4] = {0};
+    for (size_t r = 0; r < rows; r++) {
+      size_t i = r * C + c;
+      float slope = x[i] >= 0 ? 1.0f : alpha[c];
+      lane[r % 4] = fmaf(dy[i], x[i] >= 0 ? 0.0f : x[i], lane[r % 4]);
+      dx[i] = accumulate ? fmaf(dy[i], slope, dx[i]) : dy[i] * slope;
+    }
+    dalpha[c] = lanes_sum(lane);
+  }
+}
+
+/* --- products --- */
+
+size_t br_ref_gemm_work_bytes(size_t M, size_t N, size_t K) {
+  (void)M, (void)N, (void)K;
+  return 0;
+}
+
+void br_ref_gemm(const struct br_gemm *g, struct br_part part, void *work) {
+  size_t first, last;
+  (void)work;
+  br_part_range(part, g->M, 1, &first, &last);
+  for (size_t m = first; m < last; m++)
+    for (size_t n = 0; n < g->N; n++) {
+      float sum = g->accumulate ? g->C[m * g->ldc + n] : 0;
+      for (size_t k = 0; k < g->K; k++)
+        sum = fmaf(g->A[g->trans_a ? k * g->lda + m : m * g->lda + k], g->B[g->trans_b ? n * g->ldb + k : k * g->ldb + n], sum);
+      g->C[m * g->ldc + n] = g->accumulate ? sum : finish(&g->epilogue, sum, n, m * g->ldc + n);
+    }
+}
+
+size_t br_ref_conv_work_bytes(const struct br_conv_shape *shape) {
+  (void)shape;
+  return 0;
+}
+
+/* Element (n, h, w, c) of a tensor [.,H,W,C], 0 outside. */
+static float pixel(const float *x, int H, int W, int C, int n, int h, int w, int c) {
+  return h < 0 || w < 0 || h >= H || w >= W ? 0 : x[(((size_t)n * (size_t)H + (size_t)h) * (size_t)W + (size_t)w) * (size_t)C + (size_t)c];
+}
+
+/* Index of weight (r, s, c, k), c counted inside the group. */
+static size_t weight(const struct br_conv_shape *d, int r, int s, int c, int k) {
+  return (((size_t)r * (size_t)d->S + (size_t)s) * (size_t)(d->C / d->groups) + (size_t)c) * (size_t)d->K + (size_t)k;
+}
+
+void br_ref_conv_forward(const struct br_conv_shape *d, const float *x, const float *w, float *y, const struct br_epilogue *epilogue, struct br_part part, void *work) {
+  size_t first, last;
+  int Cg = d->C / d->groups, Kg = d->K / d->groups;
+  (void)work;
+  br_part_range(part, (size_t)d->N * (size_t)d->P * (size_t)d->Q, 1, &first, &last);
+  for (size_t i = first; i < last; i++) {
+    int n = (int)(i / (size_t)d->Q / (size_t)d->P), p = (int)(i / (size_t)d->Q) % d->P, q = (int)(i % (size_t)d->Q);
+    for (int k = 0; k < d->K; k++) {
+      float sum = 0;
+      for (int r = 0; r < d->R; r++)
+        for (int s = 0; s < d->S; s++)
+          for (int c = 0; c < Cg; c++)
+            sum = fmaf(pixel(x, d->H, d->W, d->C, n, p * d->stride_h - d->pad_top + r * d->dilation_h, q * d->stride_w - d->pad_left + s * d->dilation_w, k / Kg * Cg + c), w[weight(d, r, s, c, k)], sum);
+      size_t out = i * (size_t)d->K + (size_t)k;
+      y[out] = finish(epilogue, sum, (size_t)k, out);
+    }
+  }
+}
+
+void br_ref_conv_backward_data(const struct br_conv_shape *d, const float *dy, const float *w, float *dx, bool accumulate, struct br_part part, void *work) {
+  size_t first, last;
+  int Cg = d->C / d->groups, Kg = d->K / d->groups;
+  (void)work;
+  br_part_range(part, (size_t)d->N * (size_t)d->H * (size_t)d->W, 1, &first, &last);
+  for (size_t i = first; i < last; i++) {
+    int n = (int)(i / (size_t)d->W / (size_t)d->H), h = (int)(i / (size_t)d->W) % d->H, v = (int)(i % (size_t)d->W);
+    for (int c = 0; c < d->C; c++) {
+      float sum = accumulate ? dx[i * (size_t)d->C + (size_t)c] : 0;
+      for (int r = 0; r < d->R; r++)
+        for (int s = 0; s < d->S; s++) {
+          int p = h + d->pad_top - r * d->dilation_h, q = v + d->pad_left - s * d->dilation_w;
+          if (p % d->stride_h != 0 || q % d->stride_w != 0) continue; /* this tap never meets this pixel */
+          for (int k = 0; k < Kg; k++)
+            sum = fmaf(pixel(dy, d->P, d->Q, d->K, n, p / d->stride_h, q / d->stride_w, c / Cg * Kg + k), w[weight(d, r, s, c % Cg, c / Cg * Kg + k)], sum);
+        }
+      dx[i * (size_t)d->C + (size_t)c] = sum;
+    }
+  }
+}
+
+void br_ref_conv_backward_weight(const struct br_conv_shape *d, const float *x, const float *dy, float *dw, struct br_part part, void *work) {
+  size_t first, last;
+  int Cg = d->C / d->groups, Kg = d->K / d->groups;
+  (void)work;
+  br_part_range(part, (size_t)d->K, 1, &first, &last);
+  for (int r = 0; r < d->R; r++)
+    for (int s = 0; s < d->S; s++)
+      for (int c = 0; c < Cg; c++)
+        for (int k = (int)first; k < (int)last; k++) {
+          float sum = 0;
+          for (int n = 0; n < d->N; n++)
+            for (int p = 0; p < d->P; p++)
+              for (int q = 0; q < d->Q; q++)
+                sum = fmaf(pixel(x, d->H, d->W, d->C, n, p * d->stride_h - d->pad_top + r * d->dilation_h, q * d->stride_w - d->pad_left + s * d->dilation_w, k / Kg * Cg + c), pixel(dy, d->P, d->Q, d->K, n, p, q, k), sum);
+          dw[weight(d, r, s, c, k)] = sum;
+        }
+}
+
+/* --- sums over rows, batch norm --- */
+
+void br_ref_column_sum(const float *x, size_t rows, size_t C, float *sum, struct br_part part) {
+  size_t first, last;
+  br_part_range(part, C, 1, &first, &last);
+  for (size_t c = first; c < last; c++) {
+    float lane[4] = {0};
+    for (size_t r = 0; r < rows; r++) lane[r % 4] += x[r * C + c];
+    sum[c] = lanes_sum(lane);
+  }
+}
+
+void br_ref_batchnorm_stats(const float *x, size_t rows, size_t C, float *mean, float *var, struct br_part part) {
+  size_t first, last;
+  br_part_range(part, C, 1, &first, &last);
+  br_ref_column_sum(x, rows, C, mean, part);
+  for (size_t c = first; c < last; c++) {
+    float lane[4] = {0};
+    mean[c] /= (float)rows;
+    for (size_t r = 0; r < rows; r++) lane[r % 4] = fmaf(x[r * C + c] - mean[c], x[r * C + c] - mean[c], lane[r % 4]);
+    var[c] = lanes_sum(lane) / (float)rows;
+  }
+}
+
+void br_ref_batchnorm_forward(const float *x, size_t rows, size_t C, const float *mean, const float *scale, const float *beta, enum br_activation f, float *y, struct br_part part) {
+  size_t first, last;
+  br_part_range(part, rows, 1, &first, &last);
+  for (size_t r = first; r < last; r++)
+    for (size_t c = 0; c < C; c++) y[r * C + c] = activate(f, fmaf(x[r * C + c] - mean[c], scale[c], beta[c]));
+}
+
+/* dy where the activation let the value through, else 0. */
+static float masked(enum br_activation f, float dy, float distance, float scale, float beta) {
+  float z = fmaf(distance, scale, beta);
+  if (f == BR_ACTIVATION_RELU) return z > 0 ? dy : 0;
+  if (f == BR_ACTIVATION_RELU6) return z > 0 && z < 6.0f ? dy : 0;
+  return dy;
+}
+
+void br_ref_batchnorm_backward_sums(const float *x, const float *dy, size_t rows, size_t C, const float *mean, const float *inv_std, const float *gamma, const float *beta, enum br_activation f, float *dgamma, float *dbeta, struct br_part part) {
+  size_t first, last;
+  br_part_range(part, C, 1, &first, &last);
+  for (size_t c = first; c < last; c++) {
+    float products[4] = {0}, sums[4] = {0};
+    for (size_t r = 0; r < rows; r++) {
+      float distance = x[r * C + c] - mean[c], g = masked(f, dy[r * C + c], distance, gamma[c] * inv_std[c], beta[c]);
+      products[r % 4] = fmaf(g, distance, products[r % 4]);
+      sums[r % 4] += g;
+    }
+    dgamma[c] = lanes_sum(products) * inv_std[c];
+    dbeta[c] = lanes_sum(sums);
+  }
+}
+
+void br_ref_batchnorm_backward_data(const float *x, const float *dy, size_t rows, size_t C, const float *mean, const float *inv_std, const float *gamma, const float *beta, enum br_activation f, const float *dgamma, const float *dbeta, float *dx, bool accumulate, struct br_part part) {
+  size_t first, last;
+  br_part_range(part, rows, 1, &first, &last);
+  for (size_t r = first; r < last; r++)
+    for (size_t c = 0; c < C; c++) {
+      size_t i = r * C + c;
+      float scale = gamma[c] * inv_std[c], offset = dbeta[c] / (float)rows, tilt = dgamma[c] / (float)rows * inv_std[c];
+      float distance = x[i] - mean[c], g = masked(f, dy[i], distance, scale, beta[c]);
+      float centred = fmaf(-distance, tilt, g - offset);
+      dx[i] = accumulate ? fmaf(centred, scale, dx[i]) : centred * scale;
+    }
+}
+
+/* --- elementwise and broadcast --- */
+
+void br_ref_copy(const float *x, float *y, bool accumulate, size_t n, struct br_part part) {
+  size_t first, last;
+  br_part_range(part, n, 1, &first, &last);
+  for (size_t i = first; i < last; i++) put(&y[i], x[i], accumulate);
+}
+
+void br_ref_add(const float *a, const float *b, float *y, size_t n, struct br_part part) {
+  size_t first, last;
+  br_part_range(part, n, 1, &first, &last);
+  for (size_t i = first; i < last; i++) y[i] = a[i] + b[i];
+}
+
+void br_ref_mul(const float *a, const float *b, float *y, bool accumulate, size_t n, struct br_part part) {
+  size_t first, last;
+  br_part_range(part, n, 1, &first, &last);
+  for (size_t i = first; i < last; i++) y[i] = accumulate ? fmaf(a[i], b[i], y[i]) : a[i] * b[i];
+}
+
+void br_ref_scale(const float *x, float factor, float *y, bool accumulate, size_t n, struct br_part part) {
+  size_t first, last;
+  br_part_range(part, n, 1, &first, &last);
+  for (size_t i = first; i < last; i++) y[i] = accumulate ? fmaf(x[i], factor, y[i]) : x[i] * factor;
+}
+
+void br_ref_channel_mul(const float *x, const float *s, float *y, bool accumulate, size_t N, size_t rows, size_t C, struct br_part part) {
+  size_t first, last;
+  br_part_range(part, N * rows, 1, &first, &last);
+  for (size_t r = first; r < last; r++)
+    for (size_t c = 0; c < C; c++) {
+      float factor = s[r / rows * C + c];
+      y[r * C + c] = accumulate ? fmaf(x[r * C + c], factor, y[r * C + c]) : x[r * C + c] * factor;
+    }
+}
+
+void br_ref_channel_mul_backward_scale(const float *x, const float *dy, float *ds, bool accumulate, size_t N, size_t rows, size_t C, struct br_part part) {
+  size_t first, last;
+  br_part_range(part, N * C, 1, &first, &last);
+  for (size_t i = first; i < last; i++) {
+    float lane[4] = {0};
+    for (size_t r = 0; r < rows; r++) {
+      size_t j = (i / C * rows + r) * C + i % C;
+      lane[r % 4] = fmaf(dy[j], x[j], lane[r % 4]);
+    }
+    put(&ds[i], lanes_sum(lane), accumulate);
+  }
+}
+
+/* --- pooling --- */
+
+void br_ref_maxpool_forward(const struct br_pool_shape *d, const float *x, float *y, uint8_t *argmax, struct br_part part) {
+  size_t first, last;
+  br_part_range(part, (size_t)d->N * (size_t)d->P * (size_t)d->Q, 1, &first, &last);
+  for (size_t i = first; i < last; i++) {
+    int n = (int)(i / (size_t)d->Q / (size_t)d->P), p = (int)(i / (size_t)d->Q) % d->P, q = (int)(i % (size_t)d->Q);
+    for (int c = 0; c < d->C; c++) {
+      float best = -BR__INFINITY;
+      int tap = -1;
+      for (int r = 0; r < d->R; r++)
+        for (int s = 0; s < d->S; s++) {
+          int h = p * d->stride_h - d->pad_top + r, w = q * d->stride_w - d->pad_left + s;
+          if (h < 0 || w < 0 || h >= d->H || w >= d->W) continue;
+          float value = pixel(x, d->H, d->W, d->C, n, h, w, c);
+          if (tap >= 0 && !(value > best || value != value)) continue;
+          best = value;
+          tap = r * d->S + s;
+        }
+      y[i * (size_t)d->C + (size_t)c] = best;
+      if (argmax) argmax[i * (size_t)d->C + (size_t)c] = (uint8_t)tap;
+    }
+  }
+}
+
+/* The gradient of input element (n, h, w, c): what each window that covers it gives, in the order of the windows. */
+static float pool_gradient(const struct br_pool_shape *d, const uint8_t *argmax, const float *dy, float sum, int n, int h, int w, int c);
+
+static void pool_backward(const struct br_pool_shape *d, const uint8_t *argmax, const float *dy, float *dx, bool accumulate, struct br_part part) {
+  size_t first, last;
+  br_part_range(part, (size_t)d->N * (size_t)d->H * (size_t)d->W, 1, &first, &last);
+  for (size_t i = first; i < last; i++)
+    for (int c = 0; c < d->C; c++) {
+      float *place = &dx[i * (size_t)d->C + (size_t)c];
+      int n = (int)(i / (size_t)d->W / (size_t)d->H), h = (int)(i / (size_t)d->W) % d->H, w = (int)(i % (size_t)d->W);
+      *place = pool_gradient(d, argmax, dy, accumulate ? *place : 0, n, h, w, c);
+    }
+}
+
+/* How many pixels an average is over. */
+static float pool_count(const struct br_pool_shape *d, int p, int q) {
+  int top = p * d->stride_h - d->pad_top, left = q * d->stride_w - d->pad_left, bottom = top + d->R, right = left + d->S;
+  int low_h = d->count_include_pad ? -d->pad_top : 0, high_h = d->count_include_pad ? d->H + d->pad_bottom : d->H;
+  int low_w = d->count_include_pad ? -d->pad_left : 0, high_w = d->count_include_pad ? d->W + d->pad_right : d->W;
+  int height = (bottom < high_h ? bottom : high_h) - (top > low_h ? top : low_h);
+  int width = (right < high_w ? right : high_w) - (left > low_w ? left : low_w);
+  return (float)(height * width);
+}
+
+static float pool_gradient(const struct br_pool_shape *d, const uint8_t *argmax, const float *dy, float sum, int n, int h, int w, int c) {
+  for (int p = 0; p < d->P; p++)
+    for (int q = 0; q < d->Q; q++) {
+      int r = h + d->pad_top - p * d->stride_h, s = w + d->pad_left - q * d->stride_w;
+      if (r < 0 || s < 0 || r >= d->R || s >= d->S) continue;
+      size_t out = (((size_t)n * (size_t)d->P + (size_t)p) * (size_t)d->Q + (size_t)q) * (size_t)d->C + (size_t)c;
+      sum += !argmax ? dy[out] / pool_count(d, p, q) : argmax[out] == r * d->S + s ? dy[out] : 0;
+    }
+  return sum;
+}
+
+void br_ref_maxpool_backward(const struct br_pool_shape *d, const uint8_t *argmax, const float *dy, float *dx, bool accumulate, struct br_part part) {
+  pool_backward(d, argmax, dy, dx, accumulate, part);
+}
+
+void br_ref_avgpool_forward(const struct br_pool_shape *d, const float *x, float *y, struct br_part part) {
+  size_t first, last;
+  br_part_range(part, (size_t)d->N * (size_t)d->P * (size_t)d->Q, 1, &first, &last);
+  for (size_t i = first; i < last; i++) {
+    int n = (int)(i / (size_t)d->Q / (size_t)d->P), p = (int)(i / (size_t)d->Q) % d->P, q = (int)(i % (size_t)d->Q);
+    for (int c = 0; c < d->C; c++) {
+      float sum = 0;
+      for (int r = 0; r < d->R; r++)
+        for (int s = 0; s < d->S; s++) {
+          int h = p * d->stride_h - d->pad_top + r, w = q * d->stride_w - d->pad_left + s;
+          if (h >= 0 && w >= 0 && h < d->H && w < d->W) sum += pixel(x, d->H, d->W, d->C, n, h, w, c);
+        }
+      y[i * (size_t)d->C + (size_t)c] = sum / pool_count(d, p, q);
+    }
+  }
+}
+
+void br_ref_avgpool_backward(const struct br_pool_shape *d, const float *dy, float *dx, bool accumulate, struct br_part part) {
+  pool_backward(d, NULL, dy, dx, accumulate, part);
+}
+
+void br_ref_globalpool_forward(const float *x, float *y, size_t N, size_t rows, size_t C, struct br_part part) {
+  size_t first, last;
+  br_part_range(part, N * C, 1, &first, &last);
+  for (size_t i = first; i < last; i++) {
+    float lane[4] = {0};
+    for (size_t r = 0; r < rows; r++) lane[r % 4] += x[(i / C * rows + r) * C + i % C];
+    y[i] = lanes_sum(lane) / (float)rows;
+  }
+}
+
+void br_ref_globalpool_backward(const float *dy, float *dx, bool accumulate, size_t N, size_t rows, size_t C, struct br_part part) {
+  size_t first, last;
+  br_part_range(part, N * rows, 1, &first, &last);
+  for (size_t r = first; r < last; r++)
+    for (size_t c = 0; c < C; c++) put(&dx[r * C + c], dy[r / rows * C + c] / (float)rows, accumulate);
+}
+
+/* --- softmax and losses --- */
+
+static float row_max(const float *x, size_t C) {
+  float best = x[0];
+  for (size_t c = 1; c < C; c++)
+    if (x[c] > best || x[c] != x[c]) best = x[c];
+  return best;
+}
+
+void br_ref_softmax_forward(const float *x, float *y, size_t rows, size_t C, struct br_part part) {
+  size_t first, last;
+  br_part_range(part, rows, 1, &first, &last);
+  for (size_t r = first; r < last; r++) {
+    float top = row_max(&x[r * C], C), sum = 0;
+    for (size_t c = 0; c < C; c++) y[r * C + c] = br__exp1(x[r * C + c] - top);
+    for (size_t c = 0; c < C; c++) sum += y[r * C + c];
+    for (size_t c = 0; c < C; c++) y[r * C + c] /= sum;
+  }
+}
+
+void br_ref_softmax_backward(const float *y, const float *dy, float *dx, bool accumulate, size_t rows, size_t C, struct br_part part) {
+  size_t first, last;
+  br_part_range(part, rows, 1, &first, &last);
+  for (size_t r = first; r < last; r++) {
+    float dot = 0;
+    for (size_t c = 0; c < C; c++) dot = fmaf(dy[r * C + c], y[r * C + c], dot);
+    for (size_t i = r * C; i < r * C + C; i++) dx[i] = accumulate ? fmaf(y[i], dy[i] - dot, dx[i]) : y[i] * (dy[i] - dot);
+  }
+}
+
+void br_ref_cross_entropy(const float *x, const int32_t *label, const float *class_weight, float smoothing, float scale, float *loss, float *dx, size_t rows, size_t C, struct br_part part) {
+  size_t first, last;
+  br_part_range(part, rows, 1, &first, &last);
+  float off = smoothing / (float)C, on = 1.0f - smoothing;
+  for (size_t r = first; r < last; r++) {
+    const float *row = &x[r * C];
+    float top = row_max(row, C), sum = 0, distances = 0, weight_of_label = class_weight ? class_weight[label[r]] : 1.0f;
+    for (size_t c = 0; c < C; c++) sum += br__exp1(row[c] - top), distances += row[c] - top;
+    float log_sum = br__log1(sum);
+    /* -sum target log p, log p[c] = row[c] - top - log_sum */
+    float cost = on * (log_sum - (row[label[r]] - top));
+    cost = fmaf(off, fmaf((float)C, log_sum, -distances), cost);
+    loss[r] = weight_of_label * cost;
+    float factor = scale * weight_of_label;
+    for (size_t c = 0; dx && c < C; c++) {
+      float target = (int32_t)c == label[r] ? off + on : off;
+      dx[r * C + c] = factor * (br__exp1(row[c] - top) / sum - target);
+    }
+  }
+}
+
+/* --- training steps --- */
+
+float br_ref_grid_add(const float *g, int64_t *sum, int shift, size_t n, struct br_part part) {
+  size_t first, last;
+  float largest = 0;
+  double factor = (double)((int64_t)1 << shift);
+  br_part_range(part, n, 1, &first, &last);
+  for (size_t i = first; i < last; i++) {
+    double value = (double)g[i] * factor;
+    if (largest == largest && !(fabsf(g[i]) <= largest)) largest = fabsf(g[i]);
+    if (fabs(value) < 0x1p62) sum[i] += llrint(value);
+  }
+  return largest;
+}
+
+void br_ref_grid_get(const int64_t *sum, double factor, float *g, size_t n, struct br_part part) {
+  size_t first, last;
+  br_part_range(part, n, 1, &first, &last);
+  for (size_t i = first; i < last; i++) g[i] = (float)((double)sum[i] * factor);
+}
+
+void br_ref_sgd_step(const struct br_sgd *o, float *w, const float *g, float *v, size_t n, struct br_part part) {
+  size_t first, last;
+  br_part_range(part, n, 1, &first, &last);
+  for (size_t i = first; i < last; i++) {
+    float gradient = fmaf(o->decay, w[i], g[i]);
+    float velocity = v ? fmaf(o->momentum, v[i], gradient) : gradient;
+    if (v) v[i] = velocity;
+    w[i] = fmaf(-o->lr, o->nesterov ? fmaf(o->momentum, velocity, gradient) : velocity, w[i]);
+  }
+}
+
+void br_ref_adam_step(const struct br_adam *o, float *w, const float *g, float *m, float *v, size_t n, struct br_part part) {
+  size_t first, last;
+  br_part_range(part, n, 1, &first, &last);
+  for (size_t i = first; i < last; i++) {
+    float gradient = o->decoupled ? g[i] : fmaf(o->decay, w[i], g[i]);
+    m[i] = fmaf(o->beta1, m[i], (1.0f - o->beta1) * gradient);
+    v[i] = fmaf(o->beta2, v[i], (1.0f - o->beta2) * gradient * gradient);
+    float base = o->decoupled ? fmaf(-(o->lr * o->decay), w[i], w[i]) : w[i];
+    w[i] = fmaf(-o->lr, m[i] * o->correction1 / (sqrtf(v[i] * o->correction2) + o->eps), base);
+  }
+}
+
+/* --- pictures --- */
+
+void br_ref_normalise_bytes(const uint8_t *x, float *y, size_t pixels, int C, const float *mean, const float *inverse_std, struct br_part part) {
+  size_t first, last;
+  br_part_range(part, pixels, 1, &first, &last);
+  for (size_t i = first; i < last; i++)
+    for (size_t c = 0; c < (size_t)C; c++) y[i * (size_t)C + c] = ((float)x[i * (size_t)C + c] - mean[c]) * inverse_std[c];
+}
+
+const struct br_kernels br__kernels_reference = {
+    .name = "reference",
+#define KERNEL(result, name, parameters, arguments) .name = br_ref_##name,
+#include "kernels.def"
+#undef KERNEL
+};
