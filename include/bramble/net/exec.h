@@ -1,0 +1,63 @@
+/* Running a net: forward, and forward with backward, on batches of up to N samples. An exec is one copy of everything that a run needs
+ * beside the parameters: activations in one planned arena, gradients, scratch. Several execs share one parameter block and run side by
+ * side; inside one exec the members of a thread team share the outputs of each operator. No call allocates. */
+#ifndef BRAMBLE_NET_EXEC_H
+#define BRAMBLE_NET_EXEC_H
+
+#include <bramble/base/thread.h>
+#include <bramble/net/graph.h>
+
+enum br_exec_mode {
+  BR_EXEC_INFER, /* batch norm from the statistics block, no dropout, nothing kept for a backward pass */
+  BR_EXEC_STATS, /* as training runs forward (batch statistics per unit, no dropout): to recalibrate statistics */
+  BR_EXEC_TRAIN  /* forward and backward */
+};
+
+struct br_exec_options {
+  enum br_exec_mode mode;
+  int N;            /* largest batch of one run: the micro-batch */
+  int members;      /* threads that will run it together, at least 1 */
+  bool fuse;        /* let operators ride on each other; the bits are the same. Off only to test that */
+  const bool *frozen; /* per parameter of the graph: its gradient is not wanted (NULL: none is frozen); borrowed until open returns */
+};
+
+struct br_exec_bytes {
+  size_t activations, gradients, work, total;
+};
+
+struct br_exec;
+/* What an exec would take, without taking it. */
+int br_exec_plan(const struct br_graph *graph, const struct br_exec_options *options, struct br_exec_bytes *bytes);
+/* The graph is borrowed and must outlive the exec. Errors: BR_ERROR_MEMORY, BR_ERROR_DATA. */
+int br_exec_open(const struct br_graph *graph, const struct br_exec_options *options, struct br_exec **out);
+void br_exec_close(struct br_exec *exec); /* NULL does nothing */
+
+/* One run, filled by the caller. */
+struct br_run {
+  const float *trained, *statistics; /* parameter blocks */
+  const float *x;                    /* input, n samples */
+  int n;                             /* 1 .. N */
+  /* Training and losses: */
+  const int32_t *label;      /* n class labels (cross entropy), or NULL */
+  const float *target;       /* n rows like the output (mse), or NULL */
+  const float *class_weight; /* per class, or NULL */
+  float smoothing;           /* label smoothing, where the net has no loss node of its own */
+  float loss_scale;          /* the gradient is of loss_scale times the sum of the samples' losses */
+  /* Dropout's counter: seed, optimiser step, and the position of the first sample in the whole batch. */
+  uint64_t seed;
+  uint32_t step;
+  uint64_t position;
+};
+
+/* Runs forward (INFER, STATS) or forward and backward (TRAIN). Every member calls it with its part of {index, members} and the
+ * same run; on return of all, the results below are valid until the next run. */
+void br_exec_run(struct br_exec *exec, const struct br_run *run, struct br_part part);
+
+/* Output values [n, ...], losses [n] (when labels or targets were given), the parameters' gradients in the trained block's layout, and the batch
+ * statistics (mean, biased variance) in the statistics block's layout (TRAIN, STATS). */
+const float *br_exec_output(const struct br_exec *exec);
+const float *br_exec_losses(const struct br_exec *exec);
+const float *br_exec_gradient(const struct br_exec *exec);
+const float *br_exec_batch_statistics(const struct br_exec *exec);
+
+#endif

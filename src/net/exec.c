@@ -1,0 +1,200 @@
+/* Runs a plan. All pointers are worked out when the exec is opened; a run walks the steps, with a barrier behind each where several
+ * members share it. */
+#include "net/plan.h"
+
+#include <bramble/base/error.h>
+#include <bramble/base/memory.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+struct br_exec {
+  struct br_plan plan;
+  struct br_exec_options options;
+  struct br_op_args *args;     /* per step */
+  struct br_shape *in_shapes;  /* of all steps' inputs, one run per step */
+  const float **in, **param;   /* likewise */
+  float **din, **dparam;
+  bool *accumulate;
+  char *arena, *shared, *work; /* work: one piece per member */
+  float *gradient, *batch_statistics, *losses;
+  int n; /* samples the shapes stand for now */
+  const float *trained, *statistics; /* that param[] points into now */
+  struct br_barrier barrier;
+};
+
+static size_t gradient_floats(const struct br_graph *graph, const struct br_exec_options *options) { return options->mode == BR_EXEC_TRAIN ? graph->trained_floats : 0; }
+static size_t statistic_floats(const struct br_graph *graph, const struct br_exec_options *options) { return options->mode == BR_EXEC_INFER ? 0 : graph->statistic_floats; }
+
+int br_exec_plan(const struct br_graph *graph, const struct br_exec_options *options, struct br_exec_bytes *bytes) {
+  struct br_plan plan;
+  int status = br_plan_make(&plan, graph, options);
+  size_t gradients = 4 * (gradient_floats(graph, options) + statistic_floats(graph, options)), work = plan.work_bytes * (size_t)options->members + plan.shared_bytes;
+  *bytes = (struct br_exec_bytes){plan.arena_bytes, gradients, work, plan.arena_bytes + gradients + work};
+  br_plan_free(&plan);
+  return status;
+}
+
+static void *at(const struct br_exec *exec, int storage) { return storage == BR_NO_STORAGE ? NULL : exec->arena + exec->plan.storages[storage].offset; }
+
+/* A gradient that several steps write is begun by the first in backward order and added to by the others. */
+static int link_gradients(struct br_exec *exec) {
+  struct br_plan *plan = &exec->plan;
+  bool *begun; /* per value */
+  BR_TRY(br_memory_alloc((size_t)plan->graph->n_nodes + 1, sizeof *begun, "steps", &begun));
+  for (int s = plan->n_steps - 1; s >= 0; s--) {
+    struct br_op_args *args = &exec->args[s];
+    for (int k = 0; k < plan->steps[s].n_inputs; k++) {
+      int in = plan->steps[s].inputs[k];
+      bool wanted = plan->steps[s].backward && plan->needs_gradient[in];
+      args->din[k] = wanted ? at(exec, plan->gradient[in]) : NULL;
+      args->din_accumulate[k] = begun[in];
+      begun[in] |= wanted;
+    }
+  }
+  br_memory_free(begun);
+  return BR_OK;
+}
+
+static void link_step(struct br_exec *exec, int s, size_t first_input, size_t first_param) {
+  const struct br_plan *plan = &exec->plan;
+  const struct br_step *step = &plan->steps[s];
+  struct br_op_args *args = &exec->args[s];
+  *args = (struct br_op_args){
+      .node = step->node, .in_shape = exec->in_shapes + first_input, .n_inputs = step->n_inputs, .in = exec->in + first_input, .din = exec->din + first_input,
+      .din_accumulate = exec->accumulate + first_input, .param = exec->param + first_param, .dparam = exec->dparam + first_param,
+      .out_shape = &plan->shapes[step->output], .out = step->loss ? NULL : at(exec, plan->value[step->output]),
+      .dout = step->loss ? NULL : at(exec, plan->gradient[step->output]), .saved = at(exec, plan->saved[s]), .shared = exec->shared, .barrier = &exec->barrier,
+      .mode = (int)exec->options.mode, .losses = exec->losses, .activation = step->activation, .activation_alpha = step->alpha};
+  for (int k = 0; k < step->n_inputs; k++) exec->in[first_input + (size_t)k] = at(exec, plan->value[step->inputs[k]]);
+  for (int q = 0; q < step->node->n_params; q++) {
+    int number = step->node->first_param + q;
+    const struct br_param *param = &plan->graph->params[number];
+    float *block = param->statistic ? exec->batch_statistics : exec->gradient;
+    bool wanted = block && (param->statistic || !(exec->options.frozen && exec->options.frozen[number]));
+    exec->dparam[first_param + (size_t)q] = wanted ? block + param->offset : NULL;
+  }
+}
+
+static int allocate(struct br_exec *exec) {
+  const struct br_plan *plan = &exec->plan;
+  const struct br_graph *graph = plan->graph;
+  size_t steps = (size_t)plan->n_steps, inputs = 0, params = 0;
+  for (size_t s = 0; s < steps; s++) inputs += (size_t)plan->steps[s].n_inputs, params += (size_t)plan->steps[s].node->n_params;
+  BR_TRY(br_memory_alloc(steps, sizeof *exec->args, "steps", &exec->args));
+  BR_TRY(br_memory_alloc(inputs, sizeof *exec->in_shapes, "steps", &exec->in_shapes));
+  BR_TRY(br_memory_alloc(inputs, sizeof *exec->in, "steps", &exec->in));
+  BR_TRY(br_memory_alloc(inputs, sizeof *exec->din, "steps", &exec->din));
+  BR_TRY(br_memory_alloc(inputs, sizeof *exec->accumulate, "steps", &exec->accumulate));
+  BR_TRY(br_memory_alloc(params, sizeof *exec->param, "steps", &exec->param));
+  BR_TRY(br_memory_alloc(params, sizeof *exec->dparam, "steps", &exec->dparam));
+  BR_TRY(br_memory_alloc(plan->arena_bytes, 1, "activations", &exec->arena));
+  BR_TRY(br_memory_alloc(plan->shared_bytes, 1, "scratch", &exec->shared));
+  BR_TRY(br_memory_alloc(plan->work_bytes, (size_t)exec->options.members, "scratch", &exec->work));
+  BR_TRY(br_memory_alloc((size_t)exec->options.N, sizeof(float), "losses", &exec->losses));
+  if (gradient_floats(graph, &exec->options)) BR_TRY(br_memory_alloc(graph->trained_floats, sizeof(float), "gradients", &exec->gradient));
+  if (statistic_floats(graph, &exec->options)) BR_TRY(br_memory_alloc(graph->statistic_floats, sizeof(float), "batch statistics", &exec->batch_statistics));
+  size_t input = 0, param = 0;
+  for (size_t s = 0; s < steps; s++) {
+    link_step(exec, (int)s, input, param);
+    input += (size_t)plan->steps[s].n_inputs;
+    param += (size_t)plan->steps[s].node->n_params;
+  }
+  return link_gradients(exec);
+}
+
+int br_exec_open(const struct br_graph *graph, const struct br_exec_options *options, struct br_exec **out) {
+  *out = NULL;
+  struct br_exec *exec;
+  BR_TRY(br_memory_alloc(1, sizeof *exec, "exec", &exec));
+  exec->options = *options;
+  int status = br_plan_make(&exec->plan, graph, options);
+  if (status == BR_OK) status = allocate(exec);
+  exec->options.frozen = NULL;
+  if (status == BR_OK)
+    *out = exec;
+  else
+    br_exec_close(exec);
+  return status;
+}
+
+void br_exec_close(struct br_exec *exec) {
+  if (!exec) return;
+  br_plan_free(&exec->plan);
+  br_memory_free(exec->args);
+  br_memory_free(exec->in_shapes);
+  br_memory_free(exec->in);
+  br_memory_free(exec->din);
+  br_memory_free(exec->accumulate);
+  br_memory_free(exec->param);
+  br_memory_free(exec->dparam);
+  br_memory_free(exec->arena);
+  br_memory_free(exec->shared);
+  br_memory_free(exec->work);
+  br_memory_free(exec->losses);
+  br_memory_free(exec->gradient);
+  br_memory_free(exec->batch_statistics);
+  br_memory_free(exec);
+}
+
+static void set_batch(struct br_exec *exec, int n) {
+  struct br_plan *plan = &exec->plan;
+  for (int v = 0; v <= plan->graph->n_nodes; v++) plan->shapes[v].d[0] = n;
+  for (int s = 0; s < plan->n_steps; s++)
+    for (int k = 0; k < plan->steps[s].n_inputs; k++) {
+      size_t place = (size_t)(exec->args[s].in_shape - exec->in_shapes) + (size_t)k;
+      exec->in_shapes[place] = plan->shapes[plan->steps[s].inputs[k]];
+    }
+  exec->n = n;
+}
+
+static void set_params(struct br_exec *exec, const struct br_run *run) {
+  const struct br_plan *plan = &exec->plan;
+  for (int s = 0; s < plan->n_steps; s++) {
+    const struct br_node *node = plan->steps[s].node;
+    for (int q = 0; q < node->n_params; q++) {
+      const struct br_param *param = &plan->graph->params[node->first_param + q];
+      exec->args[s].param[q] = (param->statistic ? run->statistics : run->trained) + param->offset;
+    }
+  }
+  exec->trained = run->trained;
+  exec->statistics = run->statistics;
+}
+
+/* By one member, before the others go on: what differs between runs. */
+static void prepare(struct br_exec *exec, const struct br_run *run) {
+  const struct br_plan *plan = &exec->plan;
+  if (exec->n != run->n) set_batch(exec, run->n);
+  if (exec->trained != run->trained || exec->statistics != run->statistics) set_params(exec, run);
+  for (int s = 0; s < plan->n_steps; s++) {
+    exec->args[s].run = run;
+    for (int k = 0; k < plan->steps[s].n_inputs; k++)
+      if (plan->steps[s].inputs[k] == 0) exec->args[s].in[k] = run->x;
+  }
+}
+
+void br_exec_run(struct br_exec *exec, const struct br_run *run, struct br_part part) {
+  const struct br_plan *plan = &exec->plan;
+  if (part.index == 0) prepare(exec, run);
+  br_barrier_wait(&exec->barrier, part.count);
+  void *work = exec->work + plan->work_bytes * (size_t)part.index;
+  for (int s = 0; s < plan->n_steps; s++) {
+    struct br_op_args args = exec->args[s];
+    args.work = work;
+    plan->steps[s].node->op->forward(&args, part);
+    br_barrier_wait(&exec->barrier, part.count);
+  }
+  if (exec->options.mode != BR_EXEC_TRAIN) return;
+  for (int s = plan->n_steps - 1; s >= 0; s--) {
+    if (!plan->steps[s].backward) continue;
+    struct br_op_args args = exec->args[s];
+    args.work = work;
+    plan->steps[s].node->op->backward(&args, part);
+    br_barrier_wait(&exec->barrier, part.count);
+  }
+}
+
+const float *br_exec_output(const struct br_exec *exec) { return at(exec, exec->plan.value[exec->plan.graph->output]); }
+const float *br_exec_losses(const struct br_exec *exec) { return exec->losses; }
+const float *br_exec_gradient(const struct br_exec *exec) { return exec->gradient; }
+const float *br_exec_batch_statistics(const struct br_exec *exec) { return exec->batch_statistics; }

@@ -1,0 +1,231 @@
+/* From graph to plan: which operators ride on others, which values share memory, how long each lives, and where it lies. */
+#include "net/plan.h"
+#include "net/ops/activation.h"
+
+#include <bramble/base/error.h>
+#include <bramble/base/memory.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+extern const struct br_op br_op_crossentropy, br_op_batchnorm, br_op_conv, br_op_dense;
+
+struct planner {
+  struct br_plan *plan;
+  const struct br_exec_options *options;
+  bool train;
+  int *consumers; /* per value: how many steps read it */
+  int *maker;     /* per value: the step that makes it, -1 for the input */
+  bool *frozen;   /* per parameter */
+};
+
+static int n_values(const struct br_plan *plan) { return plan->graph->n_nodes + 1; }
+
+/* May activation f ride on this operator? In training only batch norm undoes it in its backward pass. */
+static bool carries(const struct br_op *op, enum br_activation f, bool train) {
+  if (f == BR_ACTIVATION_NONE) return false;
+  if (op == &br_op_batchnorm) return f == BR_ACTIVATION_RELU || f == BR_ACTIVATION_RELU6;
+  return !train && (op == &br_op_conv || op == &br_op_dense);
+}
+
+static void count_consumers(struct planner *p) {
+  const struct br_graph *graph = p->plan->graph;
+  for (int i = 0; i < graph->n_nodes; i++)
+    for (int k = 0; k < graph->nodes[i].n_inputs; k++) p->consumers[graph->nodes[i].inputs[k]]++;
+}
+
+static void make_steps(struct planner *p) {
+  struct br_plan *plan = p->plan;
+  const struct br_graph *graph = plan->graph;
+  for (int i = 1; i < graph->n_nodes; i++) {
+    const struct br_node *node = &graph->nodes[i];
+    enum br_activation f = br_op_activation(node->op);
+    struct br_step *last = plan->n_steps ? &plan->steps[plan->n_steps - 1] : NULL;
+    if (p->options->fuse && last && last->output == node->inputs[0] && p->consumers[last->output] == 1 && last->output != graph->output && !last->activation && carries(last->node->op, f, p->train)) {
+      last->activation = (int)f;
+      last->alpha = br_op_alpha(node);
+      last->output = i;
+      continue;
+    }
+    plan->steps[plan->n_steps++] = (struct br_step){.node = node, .inputs = node->inputs, .n_inputs = node->n_inputs, .output = i, .loss = i == graph->loss};
+  }
+  if (graph->loss < 0 && br_shape_rows(&plan->shapes[graph->output]) == (size_t)plan->shapes[graph->output].d[0]) {
+    int value = graph->n_nodes;
+    plan->loss_input = graph->output;
+    plan->loss_node = (struct br_node){.name = "loss", .op = &br_op_crossentropy, .inputs = &plan->loss_input, .n_inputs = 1, .attribute[0] = {1, {0}}, .shape = br_shape1(p->options->N)};
+    plan->shapes[value] = plan->loss_node.shape;
+    p->consumers[graph->output]++;
+    plan->steps[plan->n_steps++] = (struct br_step){.node = &plan->loss_node, .inputs = &plan->loss_input, .n_inputs = 1, .output = value, .loss = true};
+  }
+  for (int v = 0; v < n_values(plan); v++) p->maker[v] = -1;
+  for (int s = 0; s < plan->n_steps; s++) p->maker[plan->steps[s].output] = s;
+}
+
+static void find_gradients(struct planner *p) {
+  struct br_plan *plan = p->plan;
+  for (int s = 0; s < plan->n_steps && p->train; s++) {
+    struct br_step *step = &plan->steps[s];
+    for (int k = 0; k < step->n_inputs; k++) step->backward |= plan->needs_gradient[step->inputs[k]];
+    for (int q = 0; q < step->node->n_params; q++) {
+      int param = step->node->first_param + q;
+      step->backward |= !plan->graph->params[param].statistic && !p->frozen[param];
+    }
+    plan->needs_gradient[step->output] = step->backward && !step->loss;
+  }
+}
+
+static int new_storage(struct br_plan *plan, size_t bytes, int first, int last) {
+  plan->storages[plan->n_storages] = (struct br_storage){br_size_align(bytes), 0, first, last};
+  return plan->n_storages++;
+}
+
+static void lengthen(struct br_plan *plan, int storage, int time) {
+  struct br_storage *s = &plan->storages[storage];
+  if (time < s->first) s->first = time;
+  if (time > s->last) s->last = time;
+}
+
+static bool keeps_content(const struct br_op *op) { return strcmp(op->name, "flatten") == 0 || strcmp(op->name, "reshape") == 0; }
+
+/* May this step write its output over its first input? Nobody else may read that input then or later. */
+static bool in_place(const struct planner *p, const struct br_step *step) {
+  const struct br_plan *plan = p->plan;
+  int in = step->inputs[0], maker = p->maker[in];
+  if (!(step->node->op->flags & BR_OP_IN_PLACE) || maker < 0 || p->consumers[in] != 1 || in == plan->graph->output) return false;
+  if (keeps_content(step->node->op)) return true;
+  if (!p->train) return true;
+  return !(step->node->op->flags & BR_OP_BACKWARD_IN) && !(plan->steps[maker].node->op->flags & BR_OP_BACKWARD_OUT);
+}
+
+static void place_values(struct planner *p) {
+  struct br_plan *plan = p->plan;
+  int S = plan->n_steps;
+  for (int v = 0; v < n_values(plan); v++) plan->value[v] = plan->gradient[v] = BR_NO_STORAGE;
+  for (int s = 0; s < S; s++) {
+    struct br_step *step = &plan->steps[s];
+    int back = 2 * S - 1 - s, out = step->output;
+    if (!step->loss) {
+      bool reuse = in_place(p, step);
+      plan->value[out] = reuse ? plan->value[step->inputs[0]] : new_storage(plan, br_shape_count(&plan->shapes[out]) * sizeof(float), s, s);
+      lengthen(plan, plan->value[out], s);
+      if (step->backward && (step->node->op->flags & BR_OP_BACKWARD_OUT)) lengthen(plan, plan->value[out], back);
+      if (out == plan->graph->output) lengthen(plan, plan->value[out], 2 * S);
+    }
+    for (int k = 0; k < step->n_inputs; k++) {
+      int storage = plan->value[step->inputs[k]];
+      if (storage == BR_NO_STORAGE) continue; /* the net's input lies outside */
+      lengthen(plan, storage, s);
+      if (step->backward && (step->node->op->flags & BR_OP_BACKWARD_IN)) lengthen(plan, storage, back);
+    }
+  }
+}
+
+/* Gradients are made in backward order; a step in place hands its output's gradient on as its input's. */
+static void place_gradients(struct planner *p) {
+  struct br_plan *plan = p->plan;
+  int S = plan->n_steps;
+  for (int s = S - 1; s >= 0; s--) {
+    struct br_step *step = &plan->steps[s];
+    if (!step->backward) continue;
+    int back = 2 * S - 1 - s;
+    if (!step->loss && plan->gradient[step->output] != BR_NO_STORAGE) lengthen(plan, plan->gradient[step->output], back);
+    for (int k = 0; k < step->n_inputs; k++) {
+      int in = step->inputs[k];
+      if (!plan->needs_gradient[in]) continue;
+      if (plan->gradient[in] == BR_NO_STORAGE) {
+        bool hand_on = k == 0 && !step->loss && (step->node->op->flags & BR_OP_IN_PLACE) && p->consumers[in] == 1 && plan->gradient[step->output] != BR_NO_STORAGE;
+        plan->gradient[in] = hand_on ? plan->gradient[step->output] : new_storage(plan, br_shape_count(&plan->shapes[in]) * sizeof(float), back, back);
+      }
+      lengthen(plan, plan->gradient[in], back);
+    }
+  }
+}
+
+static void place_scratch(struct planner *p) {
+  struct br_plan *plan = p->plan;
+  for (int s = 0; s < plan->n_steps; s++) {
+    struct br_step *step = &plan->steps[s];
+    struct br_shape in[64];
+    for (int k = 0; k < step->n_inputs; k++) in[k] = plan->shapes[step->inputs[k]];
+    struct br_op_args args = {.node = step->node, .in_shape = in, .n_inputs = step->n_inputs, .out_shape = &plan->shapes[step->output], .mode = (int)p->options->mode};
+    const struct br_op *op = step->node->op;
+    size_t work = op->work_bytes ? op->work_bytes(&args) : 0, shared = op->shared_bytes ? op->shared_bytes(&args) : 0, saved = op->saved_bytes ? op->saved_bytes(&args) : 0;
+    if (work > plan->work_bytes) plan->work_bytes = br_size_align(work);
+    if (shared > plan->shared_bytes) plan->shared_bytes = br_size_align(shared);
+    plan->saved[s] = saved ? new_storage(plan, saved, s, step->backward ? 2 * plan->n_steps - 1 - s : s) : BR_NO_STORAGE;
+  }
+}
+
+static int by_size(const void *a, const void *b) {
+  const struct br_storage *x = *(struct br_storage *const *)a, *y = *(struct br_storage *const *)b;
+  if (x->bytes != y->bytes) return x->bytes > y->bytes ? -1 : 1;
+  return (x > y) - (x < y);
+}
+
+/* Largest first, each at the lowest place where it meets nothing that lives at the same time. */
+static int pack(struct br_plan *plan) {
+  struct br_storage **order, **placed;
+  size_t n = (size_t)plan->n_storages;
+  BR_TRY(br_memory_alloc(2 * n + 1, sizeof *order, "memory plan", &order));
+  placed = order + n;
+  for (size_t i = 0; i < n; i++) order[i] = &plan->storages[i];
+  qsort(order, n, sizeof *order, by_size);
+  size_t n_placed = 0;
+  for (size_t i = 0; i < n; i++) { /* placed[] is kept in order of offset */
+    struct br_storage *now = order[i];
+    size_t offset = 0;
+    for (size_t j = 0; j < n_placed; j++) {
+      if (placed[j]->last < now->first || placed[j]->first > now->last) continue;
+      if (offset + now->bytes <= placed[j]->offset) break;
+      if (placed[j]->offset + placed[j]->bytes > offset) offset = placed[j]->offset + placed[j]->bytes;
+    }
+    now->offset = offset;
+    size_t at = n_placed++;
+    for (; at > 0 && placed[at - 1]->offset > offset; at--) placed[at] = placed[at - 1];
+    placed[at] = now;
+    if (offset + now->bytes > plan->arena_bytes) plan->arena_bytes = offset + now->bytes;
+  }
+  br_memory_free(order);
+  return BR_OK;
+}
+
+int br_plan_make(struct br_plan *plan, const struct br_graph *graph, const struct br_exec_options *options) {
+  *plan = (struct br_plan){.graph = graph};
+  size_t nodes = (size_t)graph->n_nodes + 1;
+  struct planner p = {.plan = plan, .options = options, .train = options->mode == BR_EXEC_TRAIN};
+  BR_TRY(br_memory_alloc(nodes, sizeof *plan->steps, "plan", &plan->steps));
+  BR_TRY(br_memory_alloc(nodes, sizeof *plan->shapes, "plan", &plan->shapes));
+  BR_TRY(br_memory_alloc(nodes, sizeof *plan->needs_gradient, "plan", &plan->needs_gradient));
+  BR_TRY(br_memory_alloc(nodes, sizeof *plan->value, "plan", &plan->value));
+  BR_TRY(br_memory_alloc(nodes, sizeof *plan->gradient, "plan", &plan->gradient));
+  BR_TRY(br_memory_alloc(nodes, sizeof *plan->saved, "plan", &plan->saved));
+  BR_TRY(br_memory_alloc(3 * nodes, sizeof *plan->storages, "plan", &plan->storages));
+  for (int i = 0; i < graph->n_nodes; i++) plan->shapes[i] = graph->nodes[i].shape;
+  int status = br_memory_alloc(2 * nodes, sizeof *p.consumers, "plan", &p.consumers);
+  if (status == BR_OK) status = br_memory_alloc((size_t)graph->n_params + 1, sizeof *p.frozen, "plan", &p.frozen);
+  if (status == BR_OK) {
+    p.maker = p.consumers + nodes;
+    for (int i = 0; options->frozen && i < graph->n_params; i++) p.frozen[i] = options->frozen[i];
+    count_consumers(&p);
+    make_steps(&p);
+    find_gradients(&p);
+    place_values(&p);
+    place_gradients(&p);
+    place_scratch(&p);
+    status = pack(plan);
+  }
+  br_memory_free(p.consumers);
+  br_memory_free(p.frozen);
+  return status;
+}
+
+void br_plan_free(struct br_plan *plan) {
+  br_memory_free(plan->steps);
+  br_memory_free(plan->shapes);
+  br_memory_free(plan->needs_gradient);
+  br_memory_free(plan->value);
+  br_memory_free(plan->gradient);
+  br_memory_free(plan->saved);
+  br_memory_free(plan->storages);
+  *plan = (struct br_plan){0};
+}
