@@ -105,35 +105,25 @@ struct scene {
 /* A whole number in [low, high]. */
 static int32_t between(struct br_random *random, int32_t low, int32_t high) { return low + (int32_t)br_random_below(random, (uint32_t)(high - low + 1)); }
 
-/* An angle without sine tables: t in [-tan 22.5, tan 22.5] gives the unit vector ((1 - t^2) / (1 + t^2), 2t / (1 + t^2)), then quarter turns. */
+/* An angle without sine tables: t in [-tan 22.5, tan 22.5] gives the unit vector ((1 - t^2) / (1 + t^2), 2t / (1 + t^2)). */
 static void choose_angle(struct br_random *random, struct scene *scene) {
   int64_t t = between(random, -1697, 1697), one = 4096, length = one * one + t * t;
   int32_t c = (int32_t)(one * (one * one - t * t) / length), s = (int32_t)(one * 2 * t * one / length);
-  for (int32_t turns = between(random, 0, 3); turns > 0; turns--) {
-    int32_t old = c;
-    c = -s;
-    s = old;
-  }
   scene->cosine = c, scene->sine = s;
 }
 
 static struct scene choose(struct br_random *random) {
   struct scene scene;
-  scene.radius = between(random, 7 * 64, 12 * 64);
-  int32_t free_space = 15 * 64 - scene.radius;
+  scene.radius = between(random, 8 * 64, 13 * 64);
+  int32_t free_space = 17 * 64 - scene.radius;
   scene.x = 16 * 64 + between(random, -free_space, free_space);
   scene.y = 16 * 64 + between(random, -free_space, free_space);
   choose_angle(random, &scene);
   scene.stretch = between(random, 224, 288) * (between(random, 0, 1) ? 1 : -1);
-  int32_t contrast;
-  do {
-    contrast = 0;
-    for (int c = 0; c < 3; c++) {
-      scene.back[c] = between(random, 30, 225);
-      scene.fore[c] = between(random, 30, 225);
-      contrast += size_of(scene.fore[c] - scene.back[c]);
-    }
-  } while (contrast < 180);
+  for (int c = 0; c < 3; c++) {
+    scene.back[c] = between(random, 16, 128);
+    scene.fore[c] = scene.back[c] + between(random, 32, 120);
+  }
   scene.slope_x = between(random, -24, 24);
   scene.slope_y = between(random, -24, 24);
   return scene;
