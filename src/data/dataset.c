@@ -1,0 +1,91 @@
+/* Opening a data set by its SPEC, and what all kinds have in common. Called by train, predict and the command line. */
+#include "source.h"
+
+#include <bramble/base/error.h>
+#include <bramble/base/memory.h>
+
+#include <string.h>
+
+static const struct br__source *const sources[] = {&br__source_shapes, &br__source_cifar10, &br__source_cifar100};
+enum { SOURCES = sizeof sources / sizeof *sources };
+
+/* Letters to change, add or remove to make b of a: Levenshtein's distance, of short words. */
+static size_t word_distance(const char *a, size_t n_a, const char *b) {
+  size_t row[32], n_b = strlen(b);
+  if (n_a > 31 || n_b > 31) return 99;
+  for (size_t j = 0; j <= n_b; j++) row[j] = j;
+  for (size_t i = 1; i <= n_a; i++) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= n_b; j++) {
+      size_t best = diagonal + (a[i - 1] != b[j - 1]);
+      if (row[j] + 1 < best) best = row[j] + 1;
+      if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
+      diagonal = row[j];
+      row[j] = best;
+    }
+  }
+  return row[n_b];
+}
+
+static int unknown_source(const char *spec, size_t n) {
+  if (spec[n] == 0 && strchr(spec, '/'))
+    BR_FAIL(BR_ERROR_USAGE, "data '%s': a path needs its kind before it, e.g. folder:%s or cifar10:%s", spec, spec, spec);
+  const char *nearest = sources[0]->name;
+  size_t least = 100;
+  for (int i = 0; i < SOURCES; i++) {
+    size_t distance = word_distance(spec, n, sources[i]->name);
+    if (distance < least) least = distance, nearest = sources[i]->name;
+  }
+  BR_FAIL(BR_ERROR_USAGE, "data '%s': '%.*s' is no known kind of data; did you mean '%s'?", spec, (int)(n > 40 ? 40 : n), spec, nearest);
+}
+
+int br_dataset_open(const char *spec, const struct br_dataset_options *options, struct br_dataset **out) {
+  *out = NULL;
+  size_t n = strcspn(spec, ":");
+  const char *argument = spec[n] && spec[n + 1] ? spec + n + 1 : NULL;
+  const struct br__source *source = NULL;
+  for (int i = 0; i < SOURCES; i++)
+    if (strlen(sources[i]->name) == n && memcmp(sources[i]->name, spec, n) == 0) source = sources[i];
+  if (!source) return unknown_source(spec, n);
+  if (!argument && source->argument)
+    BR_FAIL(BR_ERROR_USAGE, "data '%s': say where it lies, as in %s:%s", spec, source->name, source->argument);
+
+  struct br_dataset *dataset;
+  BR_TRY(br_memory_alloc(1, sizeof *dataset, "data set", &dataset));
+  dataset->source = source;
+  dataset->info.name = source->name;
+  int status = source->open(argument, options, dataset);
+  if (status == BR_OK && dataset->info.count == 0)
+    status = br_error_set(BR_ERROR_DATA, "data '%s': there is no sample in its %s part", spec, options->part == BR_DATA_TEST ? "test" : "train");
+  if (status != BR_OK) {
+    br_dataset_close(dataset);
+    return status;
+  }
+  *out = dataset;
+  return BR_OK;
+}
+
+void br_dataset_close(struct br_dataset *dataset) {
+  if (!dataset) return;
+  dataset->source->close(dataset);
+  br_memory_free(dataset);
+}
+
+const struct br_dataset_info *br_dataset_info(const struct br_dataset *dataset) { return &dataset->info; }
+
+int br_dataset_read(struct br_dataset *dataset, uint64_t index, struct br_sample *sample) {
+  if (index >= dataset->info.count)
+    BR_FAIL(BR_ERROR_USAGE, "%s: sample %llu of %llu was asked for", dataset->info.name, (unsigned long long)index, (unsigned long long)dataset->info.count);
+  BR_TRY(dataset->source->read(dataset, index, sample));
+  sample->label = dataset->source->label(dataset, index);
+  return BR_OK;
+}
+
+int32_t br_dataset_label(const struct br_dataset *dataset, uint64_t index) { return dataset->source->label(dataset, index); }
+
+void br_sample_free(struct br_sample *sample) {
+  if (!sample) return;
+  br_memory_free(sample->pixels);
+  *sample = (struct br_sample){0};
+}
