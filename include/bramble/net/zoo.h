@@ -1,0 +1,41 @@
+/* The zoo: known nets by name, as net text. */
+#ifndef BRAMBLE_NET_ZOO_H
+#define BRAMBLE_NET_ZOO_H
+
+#include <bramble/net/graph.h>
+
+/* What can be chosen of a zoo net; 0 (or NULL) takes the net's own default, which the list below names. */
+struct br_zoo_options {
+  double width;        /* channel multiplier (mobilenetv2, mobilenetv3) */
+  int H, W, C;         /* input; C may be given alone */
+  int classes;         /* outputs */
+  const char *version; /* "1.0", "1.1" (squeezenet), "small", "large" (mobilenetv3), "18", "50", "20" (resnet) */
+  const char *hidden;  /* sizes of an mlp's hidden layers: "64,64,32" */
+  int stem_stride;     /* of mobilenetv2's first convolution: 2, or 1 for small pictures */
+  double bn_momentum, bn_eps, dropout; /* below 0: the default */
+};
+
+/* The recipe that trains the net well when nothing else is said; where it comes from is `source`. */
+struct br_recipe {
+  const char *optimiser, *schedule, *augment, *source;
+  double lr, momentum, weight_decay, label_smoothing, warmup_epochs;
+  int batch, micro_batch, epochs;
+};
+
+struct br_zoo_net {
+  const char *name, *about;
+  struct br_zoo_options fallback;
+  struct br_recipe recipe;
+  void (*build)(struct br_net_text *text, const struct br_zoo_options *options);
+};
+
+/* Entry i of the list in alphabetical order, NULL past its end; the entry of that name, NULL if there is none ("mobilenetv3-small", "resnet50" and
+ * "squeezenet1.0" name a version). */
+const struct br_zoo_net *br_zoo_at(int i);
+const struct br_zoo_net *br_zoo_find(const char *name);
+
+/* Builds the net. Errors: BR_ERROR_USAGE for a name that is not in the zoo (with the nearest) and for options out of range; BR_ERROR_DATA when the
+ * input is too small for it. */
+int br_zoo_open(const char *name, const struct br_zoo_options *options, struct br_graph **out);
+
+#endif
