@@ -1,0 +1,32 @@
+/* A model: a graph with its parameters and what one must know to use them (classes, preprocessing, settings), in one safetensors file.
+ * The file is the same bytes wherever it was made: no time, host, path or rank count goes in. */
+#ifndef BRAMBLE_NET_MODEL_H
+#define BRAMBLE_NET_MODEL_H
+
+#include <bramble/net/graph.h>
+
+struct br_model {
+  struct br_graph *graph;
+  float *trained, *statistics; /* blocks in the graph's layout */
+  struct br_model_entry {
+    char *key, *value;
+  } *entries; /* metadata, in the order they were set */
+  int n_entries;
+};
+
+/* A model of `graph`, which it takes (also when it fails), parameters zero. */
+int br_model_open(struct br_graph *graph, struct br_model **out);
+void br_model_close(struct br_model *model); /* NULL does nothing */
+
+/* Metadata: sets (copies; a later value replaces an earlier one) and gets (NULL if absent). Keys in use: "classes" (JSON array of names),
+ * "preprocess" (JSON), "settings" (JSON), "seed", "data". "format" and "net" are written by br_model_save itself. */
+int br_model_set(struct br_model *model, const char *key, const char *value);
+const char *br_model_get(const struct br_model *model, const char *key);
+
+int br_model_save(const struct br_model *model, const char *path);
+/* Errors: BR_ERROR_DATA for files that are no Bramble model, whose tensors do not fit their net, or that hold NaN or infinity. */
+int br_model_load(const char *path, struct br_model **out);
+/* Takes over from `source` every parameter whose name and shape are the same; the number of those not found comes out in *missing. */
+void br_model_copy_params(struct br_model *model, const struct br_model *source, int *missing);
+
+#endif

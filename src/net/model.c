@@ -1,0 +1,151 @@
+/* Models in and out of safetensors files. */
+#include <bramble/base/error.h>
+#include <bramble/base/memory.h>
+#include <bramble/net/model.h>
+#include <bramble/store/safetensors.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FORMAT "bramble net 1"
+
+int br_model_open(struct br_graph *graph, struct br_model **out) {
+  *out = NULL;
+  struct br_model *model = NULL;
+  int status = br_memory_alloc(1, sizeof *model, "model", &model);
+  if (status != BR_OK) {
+    br_graph_close(graph);
+    return status;
+  }
+  model->graph = graph;
+  status = br_memory_alloc(graph->trained_floats, sizeof(float), "weights", &model->trained);
+  if (status == BR_OK) status = br_memory_alloc(graph->statistic_floats, sizeof(float), "running statistics", &model->statistics);
+  if (status == BR_OK)
+    *out = model;
+  else
+    br_model_close(model);
+  return status;
+}
+
+void br_model_close(struct br_model *model) {
+  if (!model) return;
+  for (int i = 0; i < model->n_entries; i++) {
+    free(model->entries[i].key);
+    free(model->entries[i].value);
+  }
+  free(model->entries);
+  br_graph_close(model->graph);
+  br_memory_free(model->trained);
+  br_memory_free(model->statistics);
+  br_memory_free(model);
+}
+
+const char *br_model_get(const struct br_model *model, const char *key) {
+  for (int i = 0; i < model->n_entries; i++)
+    if (strcmp(model->entries[i].key, key) == 0) return model->entries[i].value;
+  return NULL;
+}
+
+int br_model_set(struct br_model *model, const char *key, const char *value) {
+  char *copy = strdup(value);
+  if (!copy) BR_FAIL(BR_ERROR_MEMORY, "no memory for metadata");
+  for (int i = 0; i < model->n_entries; i++)
+    if (strcmp(model->entries[i].key, key) == 0) {
+      free(model->entries[i].value);
+      model->entries[i].value = copy;
+      return BR_OK;
+    }
+  struct br_model_entry *grown = realloc(model->entries, (size_t)(model->n_entries + 1) * sizeof *grown);
+  char *name = strdup(key);
+  if (grown) model->entries = grown;
+  if (!grown || !name) {
+    free(copy);
+    free(name);
+    BR_FAIL(BR_ERROR_MEMORY, "no memory for metadata");
+  }
+  model->entries[model->n_entries++] = (struct br_model_entry){name, copy};
+  return BR_OK;
+}
+
+static float *block_of(const struct br_model *model, const struct br_param *param) { return (param->statistic ? model->statistics : model->trained) + param->offset; }
+
+int br_model_save(const struct br_model *model, const char *path) {
+  const struct br_graph *graph = model->graph;
+  char *text = NULL;
+  struct br_tensor_entry *tensors = NULL;
+  struct br_metadata_entry *metadata = NULL;
+  size_t n_metadata = 2 + (size_t)model->n_entries;
+  int status = br_graph_print(graph, &text);
+  if (status == BR_OK) status = br_memory_alloc((size_t)graph->n_params, sizeof *tensors, "tensor list", &tensors);
+  if (status == BR_OK) status = br_memory_alloc(n_metadata, sizeof *metadata, "metadata", &metadata);
+  if (status == BR_OK) {
+    for (int p = 0; p < graph->n_params; p++) {
+      const struct br_param *param = &graph->params[p];
+      tensors[p] = (struct br_tensor_entry){.name = param->name, .type = BR_F32, .dims = param->shape.rank, .data = block_of(model, param)};
+      for (int d = 0; d < param->shape.rank; d++) tensors[p].shape[d] = (uint64_t)param->shape.d[d];
+    }
+    metadata[0] = (struct br_metadata_entry){"format", FORMAT};
+    metadata[1] = (struct br_metadata_entry){"net", text};
+    for (int i = 0; i < model->n_entries; i++) metadata[2 + i] = (struct br_metadata_entry){model->entries[i].key, model->entries[i].value};
+    status = br_safetensors_write(path, tensors, (size_t)graph->n_params, metadata, n_metadata);
+  }
+  br_memory_free(text);
+  br_memory_free(tensors);
+  br_memory_free(metadata);
+  return status;
+}
+
+static int load_param(const struct br_safetensors *file, const char *path, const struct br_model *model, const struct br_param *param) {
+  const struct br_tensor_entry *tensor = br_safetensors_find(file, param->name);
+  if (!tensor) BR_FAIL(BR_ERROR_DATA, "%s: its net needs the tensor %s, which it does not hold", path, param->name);
+  bool fits = tensor->type == BR_F32 && tensor->dims == param->shape.rank;
+  for (int d = 0; fits && d < tensor->dims; d++) fits = tensor->shape[d] == (uint64_t)param->shape.d[d];
+  char text[80];
+  if (!fits) BR_FAIL(BR_ERROR_DATA, "%s: tensor %s is not float32 of %s, as its net needs", path, param->name, br_shape_text(&param->shape, text));
+  memcpy(block_of(model, param), tensor->data, param->count * sizeof(float));
+  for (size_t i = 0; i < param->count; i++)
+    if (!isfinite(block_of(model, param)[i])) BR_FAIL(BR_ERROR_DATA, "%s: tensor %s: element %zu is not a finite number; the training went wrong or the file is damaged", path, param->name, i);
+  return BR_OK;
+}
+
+static int load_from(const struct br_safetensors *file, const char *path, struct br_model **out) {
+  const char *format = br_safetensors_metadata(file, "format"), *text = br_safetensors_metadata(file, "net");
+  if (!format || strcmp(format, FORMAT) != 0 || !text)
+    BR_FAIL(BR_ERROR_DATA, "%s: is a safetensors file but not a net of Bramble's (its metadata has no format \"%s\")", path, FORMAT);
+  struct br_graph *graph;
+  BR_TRY(br_graph_parse(path, text, &graph));
+  struct br_model *model;
+  BR_TRY(br_model_open(graph, &model));
+  int status = BR_OK;
+  for (int p = 0; status == BR_OK && p < graph->n_params; p++) status = load_param(file, path, model, &graph->params[p]);
+  const char *key, *value;
+  for (size_t i = 0; status == BR_OK && br_safetensors_metadata_at(file, i, &key, &value); i++)
+    if (strcmp(key, "format") != 0 && strcmp(key, "net") != 0) status = br_model_set(model, key, value);
+  if (status == BR_OK)
+    *out = model;
+  else
+    br_model_close(model);
+  return status;
+}
+
+int br_model_load(const char *path, struct br_model **out) {
+  *out = NULL;
+  struct br_safetensors *file;
+  BR_TRY(br_safetensors_open(path, &file));
+  int status = load_from(file, path, out);
+  br_safetensors_close(file);
+  return status;
+}
+
+void br_model_copy_params(struct br_model *model, const struct br_model *source, int *missing) {
+  *missing = 0;
+  for (int p = 0; p < model->graph->n_params; p++) {
+    const struct br_param *param = &model->graph->params[p];
+    int other = br_graph_find_param(source->graph, param->name);
+    if (other >= 0 && br_shape_equal(&param->shape, &source->graph->params[other].shape))
+      memcpy(block_of(model, param), block_of(source, &source->graph->params[other]), param->count * sizeof(float));
+    else
+      ++*missing;
+  }
+}

@@ -1,0 +1,115 @@
+/* Runs units on groups of threads, one round of units after another. */
+#include "train/crew.h"
+
+#include <bramble/base/clock.h>
+#include <bramble/base/error.h>
+#include <bramble/base/memory.h>
+
+#include <stdio.h>
+#include <string.h>
+
+static void divide(int threads, int64_t units, int *groups, int *members) {
+  *groups = units < 1 ? 1 : units < threads ? (int)units : threads;
+  *members = threads / *groups;
+}
+
+static size_t sample_floats(const struct br_graph *graph) { return br_shape_count(&graph->nodes[0].shape) / (size_t)graph->nodes[0].shape.d[0]; }
+
+int br_crew_plan(struct br_graph *graph, enum br_exec_mode mode, const bool *frozen, int threads, int unit_samples, int64_t units, size_t *bytes) {
+  int groups, members;
+  divide(threads, units, &groups, &members);
+  BR_TRY(br_graph_infer(graph, unit_samples));
+  struct br_exec_bytes exec;
+  BR_TRY(br_exec_plan(graph, &(struct br_exec_options){.mode = mode, .N = unit_samples, .members = members, .fuse = true, .frozen = frozen}, &exec));
+  *bytes = (size_t)groups * (exec.total + (size_t)unit_samples * (sample_floats(graph) * sizeof(float) + 12));
+  return BR_OK;
+}
+
+int br_crew_open(struct br_crew *crew, struct br_team *team, struct br_loader *loader, struct br_graph *graph, enum br_exec_mode mode, const bool *frozen, int unit_samples, int64_t units) {
+  *crew = (struct br_crew){.team = team, .loader = loader, .graph = graph, .unit_samples = unit_samples};
+  divide(br_team_count(team), units, &crew->groups, &crew->members);
+  size_t groups = (size_t)crew->groups, samples = (size_t)unit_samples;
+  BR_TRY(br_graph_infer(graph, unit_samples));
+  BR_TRY(br_memory_alloc(groups, sizeof *crew->exec, "groups", &crew->exec));
+  BR_TRY(br_memory_alloc(groups, sizeof *crew->x, "groups", &crew->x));
+  BR_TRY(br_memory_alloc(groups, sizeof *crew->label, "groups", &crew->label));
+  BR_TRY(br_memory_alloc(groups, sizeof *crew->index, "groups", &crew->index));
+  for (size_t g = 0; g < groups; g++) {
+    struct br_exec_options options = {.mode = mode, .N = unit_samples, .members = crew->members, .fuse = true, .frozen = frozen};
+    BR_TRY(br_exec_open(graph, &options, &crew->exec[g]));
+    BR_TRY(br_memory_alloc(samples * sample_floats(graph), sizeof(float), "input", &crew->x[g]));
+    BR_TRY(br_memory_alloc(samples, sizeof(int32_t), "labels", &crew->label[g]));
+    BR_TRY(br_memory_alloc(samples, sizeof(uint64_t), "sample numbers", &crew->index[g]));
+  }
+  return BR_OK;
+}
+
+void br_crew_close(struct br_crew *crew) {
+  for (int g = 0; g < crew->groups; g++) {
+    if (crew->exec) br_exec_close(crew->exec[g]);
+    if (crew->x) br_memory_free(crew->x[g]);
+    if (crew->label) br_memory_free(crew->label[g]);
+    if (crew->index) br_memory_free(crew->index[g]);
+  }
+  br_memory_free(crew->exec);
+  br_memory_free(crew->x);
+  br_memory_free(crew->label);
+  br_memory_free(crew->index);
+  *crew = (struct br_crew){0};
+}
+
+struct crew_call {
+  struct br_crew *crew;
+  const struct br_crew_work *work;
+  struct br_run *run; /* per group */
+};
+
+/* By a group's first thread: the unit's samples into its input. A failure leaves zeros and is kept for the caller. */
+static void load_unit(struct crew_call *call, int group, int64_t unit) {
+  struct br_crew *crew = call->crew;
+  struct br_run *run = &call->run[group];
+  *run = call->work->run;
+  run->x = crew->x[group];
+  run->label = crew->label[group];
+  run->n = call->work->samples(call->work->arg, unit, crew->index[group], &run->position);
+  int status = br_loader_fill(crew->loader, call->work->epoch, crew->index[group], run->n, crew->x[group], crew->label[group]);
+  if (status == BR_OK) return;
+  int none = BR_OK;
+  if (__atomic_compare_exchange_n(&crew->status, &none, status, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) snprintf(crew->message, sizeof crew->message, "%s", br_error_message());
+}
+
+static void crew_member(void *arg, struct br_part part) {
+  struct crew_call *call = arg;
+  struct br_crew *crew = call->crew;
+  const struct br_crew_work *work = call->work;
+  int group = part.index / crew->members, threads = part.count;
+  struct br_part inner = {part.index % crew->members, crew->members};
+  for (int64_t first = work->first; first < work->last; first += crew->groups) {
+    int64_t left = work->last - first, unit = first + group;
+    int active = left < crew->groups ? (int)left : crew->groups;
+    double start = part.index == 0 ? br_clock_seconds() : 0, loaded = 0;
+    if (group < active) {
+      if (inner.index == 0) load_unit(call, group, unit);
+      if (part.index == 0) loaded = br_clock_seconds();
+      br_exec_run(crew->exec[group], &call->run[group], inner);
+      if (inner.index == 0 && work->done) work->done(work->arg, crew, group, unit, call->run[group].n);
+    }
+    if (work->merge) {
+      br_barrier_wait(&crew->barrier, threads);
+      work->merge(work->arg, crew, active, part);
+      br_barrier_wait(&crew->barrier, threads);
+    }
+    if (part.index == 0) {
+      crew->load_seconds += loaded - start;
+      crew->compute_seconds += br_clock_seconds() - loaded;
+    }
+  }
+}
+
+int br_crew_run(struct br_crew *crew, const struct br_crew_work *work) {
+  struct br_run run[1024]; /* one per group; a team has at most 1,024 members */
+  struct crew_call call = {crew, work, run};
+  crew->status = BR_OK;
+  br_team_run(crew->team, crew_member, &call);
+  return crew->status == BR_OK ? BR_OK : br_error_set(crew->status, "%s", crew->message);
+}

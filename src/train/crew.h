@@ -1,0 +1,48 @@
+/* A crew: the threads of a rank divided into groups, each with an exec of its own, that take units of work side by side. Units go to
+ * groups in turn; only when there are fewer units than threads do several threads share one. Private to the room, used by training,
+ * recalibration and evaluation. */
+#ifndef TRAIN_CREW_H
+#define TRAIN_CREW_H
+
+#include <bramble/base/thread.h>
+#include <bramble/data/loader.h>
+#include <bramble/net/exec.h>
+
+struct br_crew {
+  struct br_team *team;
+  struct br_loader *loader;
+  struct br_graph *graph;
+  int groups, members, unit_samples;
+  struct br_exec **exec; /* per group */
+  float **x;             /* per group: input of one unit */
+  int32_t **label;
+  uint64_t **index;
+  struct br_barrier barrier;
+  double load_seconds, compute_seconds; /* of group 0, added up over runs */
+  int status;                           /* first failure of a run, with its message */
+  char message[1024];
+};
+
+/* As many groups as `units` units at once can use with the team's threads. `sample_floats` are the floats of one input. */
+int br_crew_open(struct br_crew *crew, struct br_team *team, struct br_loader *loader, struct br_graph *graph, enum br_exec_mode mode, const bool *frozen, int unit_samples, int64_t units);
+void br_crew_close(struct br_crew *crew); /* zeroed: nothing */
+/* Bytes that br_crew_open would take. */
+int br_crew_plan(struct br_graph *graph, enum br_exec_mode mode, const bool *frozen, int threads, int unit_samples, int64_t units, size_t *bytes);
+
+/* A run of units [first, last). All functions are called with `arg`. */
+struct br_crew_work {
+  void *arg;
+  int64_t first, last;
+  struct br_run run; /* what all units have in common; x, n, label and position are filled in */
+  uint32_t epoch;    /* for augmentation */
+  /* Writes the samples of a unit and their number, at most unit_samples, and the position of the first in the batch. By a group's first thread. */
+  int (*samples)(void *arg, int64_t unit, uint64_t *index, uint64_t *position);
+  /* After each unit, by its group's first thread; may be NULL. */
+  void (*done)(void *arg, struct br_crew *crew, int group, int64_t unit, int n);
+  /* After each round of at most `groups` units, by all threads at once, groups 0 .. active - 1 having results; may be NULL. */
+  void (*merge)(void *arg, struct br_crew *crew, int active, struct br_part part);
+};
+/* Returns the first failure of reading data, with its message in the calling thread. */
+int br_crew_run(struct br_crew *crew, const struct br_crew_work *work);
+
+#endif

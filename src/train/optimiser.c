@@ -1,0 +1,127 @@
+/* Optimisers, parameter by parameter. What depends on a whole tensor (LARS, LAMB) or on all (clipping) is one double chain in the
+ * order of the block, so that threads and ranks cannot be seen in it. */
+#include "train/optimiser.h"
+
+#include <bramble/base/error.h>
+#include <bramble/base/memory.h>
+#include <bramble/kernel/kernel.h>
+
+#include <math.h>
+
+static int moments(enum br_optimiser_kind kind, float momentum) {
+  switch (kind) {
+    case BR_OPTIMISER_SGD: return momentum > 0 ? 1 : 0;
+    case BR_OPTIMISER_LARS: return 1;
+    case BR_OPTIMISER_RMSPROP: return 2;
+    default: return 2;
+  }
+}
+
+size_t br_optimiser_state_floats(const struct br_graph *graph, const struct br_optimiser_options *options) {
+  return (size_t)moments(options->kind, options->momentum) * graph->trained_floats;
+}
+
+int br_optimiser_open(struct br_optimiser *optimiser, const struct br_graph *graph, const struct br_optimiser_options *options, const bool *frozen) {
+  *optimiser = (struct br_optimiser){.graph = graph, .options = *options, .frozen = frozen, .n_moments = moments(options->kind, options->momentum)};
+  return br_memory_alloc(br_optimiser_state_floats(graph, options), sizeof(float), "optimiser state", &optimiser->state);
+}
+
+void br_optimiser_close(struct br_optimiser *optimiser) {
+  br_memory_free(optimiser->state);
+  *optimiser = (struct br_optimiser){0};
+}
+
+static double square_sum(const float *x, size_t n) {
+  double lane[4] = {0};
+  for (size_t i = 0; i < n; i++) lane[i % 4] = lane[i % 4] + (double)x[i] * x[i];
+  return (lane[0] + lane[1]) + (lane[2] + lane[3]);
+}
+
+struct br_update br_optimiser_begin(struct br_optimiser *optimiser, const float *gradient, float lr) {
+  struct br_update update = {lr, 1};
+  optimiser->step++;
+  if (optimiser->options.clip > 0) {
+    double norm = sqrt(square_sum(gradient, optimiser->graph->trained_floats));
+    if (norm > optimiser->options.clip) update.factor = (float)(optimiser->options.clip / norm);
+  }
+  return update;
+}
+
+/* 1 / (1 - beta^t) by repeated multiplication: pow is the machine's. */
+static float correction(float beta, uint32_t t) {
+  double power = 1, base = beta;
+  for (uint32_t n = t; n; n >>= 1, base *= base)
+    if (n & 1) power *= base;
+  return (float)(1 / (1 - power));
+}
+
+/* LARS (You et al. 2017): the step of each weight tensor is scaled to its norm. */
+static void lars(const struct br_optimiser_options *o, const struct br_update *update, float *w, float *g, float *v, size_t n, float decay, struct br_part part) {
+  double w_norm = sqrt(square_sum(w, n)), g_norm = sqrt(square_sum(g, n));
+  float trust = decay > 0 && w_norm > 0 && g_norm > 0 ? (float)(0.001 * w_norm / (g_norm + decay * w_norm)) : 1;
+  br_sgd_step(&(struct br_sgd){update->lr * trust, o->momentum, decay, o->nesterov}, w, g, v, n, part);
+}
+
+/* v = beta2 v + (1 - beta2) g^2; step g / (sqrt v + eps), with momentum as PyTorch has it. */
+static void rmsprop(const struct br_optimiser_options *o, float lr, float *w, const float *g, float *m, float *v, size_t n, float decay, struct br_part part) {
+  size_t first, last;
+  br_part_range(part, n, 16, &first, &last);
+  for (size_t i = first; i < last; i++) {
+    float d = g[i] + decay * w[i];
+    v[i] = o->beta2 * v[i] + (1 - o->beta2) * (d * d);
+    m[i] = o->momentum * m[i] + d / (sqrtf(v[i]) + o->eps);
+    w[i] -= lr * m[i];
+  }
+}
+
+/* LAMB (You et al. 2020): Adam's direction, scaled to the tensor's norm. By one thread, which owns the tensor. */
+static void lamb(const struct br_optimiser *optimiser, float lr, float *w, const float *g, float *m, float *v, size_t n, float decay) {
+  const struct br_optimiser_options *o = &optimiser->options;
+  float c1 = correction(o->momentum, optimiser->step), c2 = correction(o->beta2, optimiser->step);
+  double w_sum = 0, u_sum = 0;
+  for (size_t i = 0; i < n; i++) {
+    m[i] = o->momentum * m[i] + (1 - o->momentum) * g[i];
+    v[i] = o->beta2 * v[i] + (1 - o->beta2) * (g[i] * g[i]);
+    float u = m[i] * c1 / (sqrtf(v[i] * c2) + o->eps) + decay * w[i];
+    w_sum += (double)w[i] * w[i];
+    u_sum += (double)u * u;
+  }
+  float trust = w_sum > 0 && u_sum > 0 ? (float)(sqrt(w_sum) / sqrt(u_sum)) : 1;
+  for (size_t i = 0; i < n; i++) {
+    float u = m[i] * c1 / (sqrtf(v[i] * c2) + o->eps) + decay * w[i];
+    w[i] -= lr * trust * u;
+  }
+}
+
+/* Tensor-wise optimisers read the whole tensor, so one thread owns it; the others split every tensor. */
+static bool owns(enum br_optimiser_kind kind, int param, struct br_part *part) {
+  if (kind != BR_OPTIMISER_LAMB && kind != BR_OPTIMISER_LARS) return true;
+  bool mine = param % part->count == part->index;
+  *part = BR_PART_ALL;
+  return mine;
+}
+
+void br_optimiser_apply(const struct br_optimiser *optimiser, const struct br_update *update, float *weights, float *gradient, struct br_part part) {
+  const struct br_graph *graph = optimiser->graph;
+  const struct br_optimiser_options *o = &optimiser->options;
+  for (int p = 0; p < graph->n_params; p++) {
+    const struct br_param *param = &graph->params[p];
+    struct br_part mine = part;
+    if (param->statistic || (optimiser->frozen && optimiser->frozen[p]) || !owns(o->kind, p, &mine)) continue;
+    float *w = weights + param->offset, *g = gradient + param->offset, decay = param->decay || o->decay_all ? o->weight_decay : 0;
+    float *m = optimiser->n_moments > 0 ? optimiser->state + param->offset : NULL, *v = optimiser->n_moments > 1 ? m + graph->trained_floats : NULL;
+    size_t n = param->count;
+    if (update->factor != 1) br_scale(g, update->factor, g, false, n, mine);
+    switch (o->kind) {
+      case BR_OPTIMISER_SGD: br_sgd_step(&(struct br_sgd){update->lr, o->momentum, decay, o->nesterov}, w, g, m, n, mine); break;
+      case BR_OPTIMISER_LARS: lars(o, update, w, g, m, n, decay, mine); break;
+      case BR_OPTIMISER_RMSPROP: rmsprop(o, update->lr, w, g, m, v, n, decay, mine); break;
+      case BR_OPTIMISER_LAMB: lamb(optimiser, update->lr, w, g, m, v, n, decay); break;
+      case BR_OPTIMISER_ADAM:
+      case BR_OPTIMISER_ADAMW: {
+        struct br_adam adam = {update->lr, o->momentum, o->beta2, o->eps, decay, correction(o->momentum, optimiser->step), correction(o->beta2, optimiser->step), o->kind == BR_OPTIMISER_ADAMW};
+        br_adam_step(&adam, w, g, m, v, n, mine);
+      }
+    }
+  }
+}
