@@ -250,6 +250,7 @@ static int plan_picture(const struct br_loader *loader, struct br__scratch *scra
 static int fill_one(const struct br_loader *loader, struct br__scratch *scratch, uint32_t epoch, uint64_t index, float *x, int32_t *label) {
   const struct br_preprocess *p = &loader->options.preprocess;
   const struct br_augment *augment = &loader->options.augment;
+  scratch->sample.shorter_at_least = loader->shorter_at_least;
   BR_TRY(br_dataset_read(loader->options.dataset, index, &scratch->sample));
   *label = scratch->sample.label;
   struct br__picture picture;
@@ -347,6 +348,14 @@ static int prepare_values(struct br_loader *loader) {
   return BR_OK;
 }
 
+/* How far a JPEG may shrink while it is decoded: the smallest part that a crop can take must still have the input's pixels. */
+static int least_shorter_side(const struct br_loader_options *options) {
+  const struct br_preprocess *p = &options->preprocess;
+  int side = p->H > p->W ? p->H : p->W;
+  if (options->augment.resized_crop > 0) return (int)ceil(side / sqrt(0.75 * (double)options->augment.resized_crop));
+  return p->resize_shorter ? p->resize_shorter : side;
+}
+
 /* Where all pictures have one size and none is cropped by chance, the axes are the same for all. */
 static int prepare_axes(struct br_loader *loader) {
   const struct br_preprocess *p = &loader->options.preprocess;
@@ -370,6 +379,7 @@ int br_loader_open(const struct br_loader_options *options, struct br_loader **o
   pthread_mutex_init(&loader->mutex, NULL);
   loader->options = *options;
   loader->info = *info;
+  loader->shorter_at_least = least_shorter_side(options);
   int status = prepare_values(loader);
   if (status == BR_OK) status = prepare_axes(loader);
   if (status != BR_OK) {
