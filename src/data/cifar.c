@@ -149,5 +149,5 @@ static int cifar_read(struct br_dataset *dataset, uint64_t index, struct br_samp
 
 static int32_t cifar_label(const struct br_dataset *dataset, uint64_t index) { return ((const struct cifar *)dataset->state)->labels[index]; }
 
-const struct br__source br__source_cifar10 = {"cifar10", "DIR", cifar10_open, cifar_read, cifar_label, cifar_close};
-const struct br__source br__source_cifar100 = {"cifar100", "DIR", cifar100_open, cifar_read, cifar_label, cifar_close};
+const struct br__source br__source_cifar10 = {.name = "cifar10", .argument = "DIR", .open = cifar10_open, .read = cifar_read, .label = cifar_label, .close = cifar_close};
+const struct br__source br__source_cifar100 = {.name = "cifar100", .argument = "DIR", .open = cifar100_open, .read = cifar_read, .label = cifar_label, .close = cifar_close};

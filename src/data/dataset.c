@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-static const struct br__source *const sources[] = {&br__source_shapes, &br__source_cifar10, &br__source_cifar100};
+static const struct br__source *const sources[] = {&br__source_shapes, &br__source_cifar10, &br__source_cifar100, &br__source_mnist, &br__source_folder, &br__source_tar, &br__source_npy};
 enum { SOURCES = sizeof sources / sizeof *sources };
 
 /* Letters to change, add or remove to make b of a: Levenshtein's distance, of short words. */
@@ -84,8 +84,13 @@ int br_dataset_read(struct br_dataset *dataset, uint64_t index, struct br_sample
 
 int32_t br_dataset_label(const struct br_dataset *dataset, uint64_t index) { return dataset->source->label(dataset, index); }
 
+const char *br_dataset_sample_name(const struct br_dataset *dataset, uint64_t index) {
+  return dataset->source->sample_name && index < dataset->info.count ? dataset->source->sample_name(dataset, index) : NULL;
+}
+
 void br_sample_free(struct br_sample *sample) {
   if (!sample) return;
   br_memory_free(sample->pixels);
+  br_memory_free(sample->encoded);
   *sample = (struct br_sample){0};
 }

@@ -1,6 +1,7 @@
 /* One sample from its data set to the net's input: read, make its channels fit, resize, augment, normalise. Everything random is drawn from
  * (seed, epoch, index) in one fixed order. Scratch memory is kept between calls, so that a running loader allocates nothing. */
 #include "loader_state.h"
+#include "rows.h"
 #include "source.h"
 
 #include <bramble/base/error.h>
@@ -138,22 +139,6 @@ static int fit_channels(struct br__scratch *scratch, int C, struct br__picture *
 
 /* --- values --------------------------------------------------------------------------------------------------------------- */
 
-typedef float vector8 __attribute__((vector_size(32)));
-
-/* out = in * scale + bias; out may be in. */
-static void normalise(const float *in, const float *scale, const float *bias, float *out, size_t n) {
-  size_t i = 0;
-  for (; i + 8 <= n; i += 8) {
-    vector8 v, s, b;
-    memcpy(&v, in + i, sizeof v);
-    memcpy(&s, scale + i, sizeof s);
-    memcpy(&b, bias + i, sizeof b);
-    v = v * s + b;
-    memcpy(out + i, &v, sizeof v);
-  }
-  for (; i < n; i++) out[i] = in[i] * scale[i] + bias[i];
-}
-
 static float clamp(float v, float most) { return v < 0 ? 0 : v > most ? most : v; }
 
 static float luma(const float *pixel, int C) { return C == 3 ? 0.299f * pixel[0] + 0.587f * pixel[1] + 0.114f * pixel[2] : pixel[0]; }
@@ -206,7 +191,7 @@ static void put_row(void *arg, int y, const float *row) {
   if (to->raw)
     memcpy(out, row + from, n * sizeof(float));
   else
-    normalise(row + from, to->loader->scale + at, to->loader->bias + at, out, n);
+    br__rows()->normalise(row + from, to->loader->scale + at, to->loader->bias + at, out, n);
 }
 
 static int reserve_work(struct br__scratch *scratch, size_t bytes) {
@@ -250,6 +235,7 @@ static int plan_picture(const struct br_loader *loader, struct br__scratch *scra
 static int fill_one(const struct br_loader *loader, struct br__scratch *scratch, uint32_t epoch, uint64_t index, float *x, int32_t *label) {
   const struct br_preprocess *p = &loader->options.preprocess;
   const struct br_augment *augment = &loader->options.augment;
+  scratch->sample.shorter_at_least = loader->shorter_at_least;
   BR_TRY(br_dataset_read(loader->options.dataset, index, &scratch->sample));
   *label = scratch->sample.label;
   struct br__picture picture;
@@ -272,7 +258,7 @@ static int fill_one(const struct br_loader *loader, struct br__scratch *scratch,
   br__resize(&picture, &axis[0], &axis[1], draws.flip, work, put_row, &target);
   if (target.raw) {
     jitter(&draws, augment, picture.type == BR_SAMPLE_U8 ? 255 : 1, pixels, p->C, x);
-    for (int y = 0; y < p->H; y++) normalise(x + (size_t)y * n_row, loader->scale, loader->bias, x + (size_t)y * n_row, n_row);
+    for (int y = 0; y < p->H; y++) br__rows()->normalise_in_place(x + (size_t)y * n_row, loader->scale, loader->bias, n_row);
   }
   if (augment->cutout) cut_out(&draws, augment->cutout, p->H, p->W, p->C, x);
   return BR_OK;
@@ -347,6 +333,14 @@ static int prepare_values(struct br_loader *loader) {
   return BR_OK;
 }
 
+/* How far a JPEG may shrink while it is decoded: the smallest part that a crop can take must still have the input's pixels. */
+static int least_shorter_side(const struct br_loader_options *options) {
+  const struct br_preprocess *p = &options->preprocess;
+  int side = p->H > p->W ? p->H : p->W;
+  if (options->augment.resized_crop > 0) return (int)ceil(side / sqrt(0.75 * (double)options->augment.resized_crop));
+  return p->resize_shorter ? p->resize_shorter : side;
+}
+
 /* Where all pictures have one size and none is cropped by chance, the axes are the same for all. */
 static int prepare_axes(struct br_loader *loader) {
   const struct br_preprocess *p = &loader->options.preprocess;
@@ -370,6 +364,7 @@ int br_loader_open(const struct br_loader_options *options, struct br_loader **o
   pthread_mutex_init(&loader->mutex, NULL);
   loader->options = *options;
   loader->info = *info;
+  loader->shorter_at_least = least_shorter_side(options);
   int status = prepare_values(loader);
   if (status == BR_OK) status = prepare_axes(loader);
   if (status != BR_OK) {

@@ -236,4 +236,4 @@ static void shapes_close(struct br_dataset *dataset) {
   br_memory_free(shapes);
 }
 
-const struct br__source br__source_shapes = {"shapes", NULL, shapes_open, shapes_read, shapes_label, shapes_close};
+const struct br__source br__source_shapes = {.name = "shapes", .open = shapes_open, .read = shapes_read, .label = shapes_label, .close = shapes_close};

@@ -3,6 +3,7 @@
 
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
+#include <bramble/base/random.h>
 #include <bramble/store/file.h>
 
 #include <errno.h>
@@ -29,6 +30,11 @@ int br__sample_shape(struct br_sample *sample, int H, int W, int C, enum br_samp
 }
 
 uint64_t br__limited(uint64_t count, uint64_t limit) { return limit && limit < count ? limit : count; }
+
+bool br__in_part(enum br_data_part part, uint64_t index) {
+  struct br_random random = br_random_open(0, BR_RANDOM_SPLIT, 0, index);
+  return (br_random_double(&random) < 0.2) == (part == BR_DATA_TEST);
+}
 
 int br__class_names_numbered(int classes, const char ***names) {
   enum { DIGITS = 12 };

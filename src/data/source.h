@@ -13,6 +13,9 @@ struct br__source {
   int (*read)(struct br_dataset *dataset, uint64_t index, struct br_sample *sample); /* index and label are the caller's care */
   int32_t (*label)(const struct br_dataset *dataset, uint64_t index);
   void (*close)(struct br_dataset *dataset); /* state may be NULL */
+  /* Of data sets of picture files, else NULL: the name of a sample, and its file as it is, into sample->encoded. */
+  const char *(*sample_name)(const struct br_dataset *dataset, uint64_t index);
+  int (*encoded)(struct br_dataset *dataset, uint64_t index, struct br_sample *sample, size_t *bytes);
 };
 
 struct br_dataset {
@@ -21,13 +24,16 @@ struct br_dataset {
   void *state;
 };
 
-extern const struct br__source br__source_shapes, br__source_cifar10, br__source_cifar100;
+extern const struct br__source br__source_shapes, br__source_cifar10, br__source_cifar100, br__source_mnist, br__source_folder, br__source_tar, br__source_npy;
 
 /* Makes `sample` H x W x C of `type`, growing its block if needed. Errors: BR_ERROR_MEMORY. */
 int br__sample_shape(struct br_sample *sample, int H, int W, int C, enum br_sample_type type);
 
 /* min(count, limit), where limit 0 is none. */
 uint64_t br__limited(uint64_t count, uint64_t limit);
+
+/* Whether sample `index` of a data set without parts of its own belongs to `part`: a fifth, drawn from the index alone, is for testing. */
+bool br__in_part(enum br_data_part part, uint64_t index);
 
 /* Class names in one block (freed with br_memory_free): "0", "1", ... */
 int br__class_names_numbered(int classes, const char ***names);

@@ -2,7 +2,10 @@
  * same files on any rank gives the same numbering, the same bytes and the same fingerprint.
  *
  * Sources (SPEC):  shapes[:TRAIN,TEST]  cifar10:DIR  cifar100:DIR  mnist:DIR  folder:DIR  tar:FILE...(comma separated)
- *                  npy:IMAGES.npy,LABELS.npy */
+ *                  npy:IMAGES.npy,LABELS.npy
+ * Parts: shapes, cifar and mnist have them; so have folder and tar where train/ and test/ (or val/) stand above the class folders. Else
+ * the test part is every sample whose draw in [0, 1) is below 0.2 (BR_RANDOM_SPLIT, seed 0, counter = stored index): a fifth, the same
+ * in every run, whatever its seed. */
 #ifndef BRAMBLE_DATA_DATASET_H
 #define BRAMBLE_DATA_DATASET_H
 
@@ -18,7 +21,7 @@ struct br_dataset; /* opaque; all functions on an open data set are thread-safe 
 struct br_dataset_options {
   enum br_data_part part;
   uint64_t limit; /* only the first `limit` samples in stored order; 0: all */
-  bool skip_bad;  /* a picture that does not decode is left out and counted, not an error */
+  bool skip_bad;  /* a picture that does not decode is left out and counted, not an error; opening then decodes every picture once */
   uint64_t seed;  /* of generated data */
 };
 
@@ -48,10 +51,15 @@ struct br_sample {
   void *pixels;
   size_t capacity_bytes;
   int32_t label;
+  int shorter_at_least; /* set by the caller: JPEGs may be shrunk while decoding as long as the shorter side keeps this many pixels; 0: never */
+  void *encoded;        /* the picture file while it is decoded; grows and is freed with the rest */
+  size_t encoded_capacity;
 };
 int br_dataset_read(struct br_dataset *dataset, uint64_t index, struct br_sample *sample);
 /* The label alone, without decoding. */
 int32_t br_dataset_label(const struct br_dataset *dataset, uint64_t index);
+/* The name of the sample's file within the data set ("cat/1.jpg"); NULL where samples are no files. Valid until the data set is closed. */
+const char *br_dataset_sample_name(const struct br_dataset *dataset, uint64_t index);
 void br_sample_free(struct br_sample *sample);
 
 #endif

@@ -1,0 +1,158 @@
+/* folder:DIR: one folder per class with JPEG and PNG files in it. Where DIR has train/ and test/ (or val/, valid/, validation/), these hold the
+ * class folders of the two parts; else a fifth of the pictures, drawn by chance, is the test part. Hidden files and files of other kinds are
+ * passed over. Pictures are read from their files when they are needed. */
+#include "pictures.h"
+
+#include <bramble/base/error.h>
+#include <bramble/base/memory.h>
+#include <bramble/store/file.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct folder {
+  struct br__pictures pictures;
+  char root[BR__PATH];
+};
+
+static int is_visible(const struct dirent *entry) { return entry->d_name[0] != '.'; }
+
+static int by_bytes(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
+
+static int by_class(const struct dirent **a, const struct dirent **b) {
+  const char *first = (*a)->d_name, *second = (*b)->d_name;
+  return br__class_compare(&first, &second);
+}
+
+static bool is_folder(const char *path) {
+  struct stat info;
+  return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+static void free_list(struct dirent **list, int n) {
+  for (int i = 0; i < n; i++) free(list[i]);
+  free(list);
+}
+
+/* The files of one class folder, `relative` to the root, in the order of their names' bytes. */
+static int add_class(struct folder *folder, const char *relative) {
+  char path[BR__PATH], name[BR__PATH];
+  BR_TRY(br__path_join(path, folder->root, relative));
+  struct dirent **list;
+  int n = scandir(path, &list, is_visible, by_bytes), status = BR_OK;
+  if (n < 0) BR_FAIL(BR_ERROR_DATA, "%s: cannot be read: %s", path, strerror(errno));
+  size_t before = folder->pictures.count;
+  for (int i = 0; i < n && status == BR_OK; i++) {
+    if (!br__is_picture_name(list[i]->d_name)) continue;
+    struct stat info;
+    BR_TRY_GOTO(status, br__path_join(name, relative, list[i]->d_name), done);
+    BR_TRY_GOTO(status, br__path_join(path, folder->root, name), done);
+    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode))
+      status = br_error_set(BR_ERROR_DATA, "%s: cannot be read as a file", path);
+    else
+      status = br__pictures_add(&folder->pictures, name, 0, 0, (uint64_t)info.st_size);
+  }
+done:
+  free_list(list, n);
+  BR_TRY(status);
+  if (folder->pictures.count == before) BR_FAIL(BR_ERROR_DATA, "%s/%s: no JPEG or PNG in this class folder; fill or remove it", folder->root, relative);
+  return BR_OK;
+}
+
+/* All class folders in `relative` ("" for the root itself), in the order of their labels. */
+static int add_classes(struct folder *folder, const char *relative) {
+  char path[BR__PATH], name[BR__PATH];
+  BR_TRY(br__path_join(path, folder->root, relative));
+  struct dirent **list;
+  int n = scandir(path, &list, is_visible, by_class), status = BR_OK;
+  if (n < 0) BR_FAIL(BR_ERROR_DATA, "%s: cannot be read: %s", path, strerror(errno));
+  for (int i = 0; i < n && status == BR_OK; i++) {
+    if (*relative)
+      BR_TRY_GOTO(status, br__path_join(name, relative, list[i]->d_name), done);
+    else
+      strcpy(name, list[i]->d_name);
+    BR_TRY_GOTO(status, br__path_join(path, folder->root, name), done);
+    if (is_folder(path)) status = add_class(folder, name);
+  }
+done:
+  free_list(list, n);
+  return status;
+}
+
+/* The name of the folder with the test part, or NULL where the root is not divided. */
+static int find_test_folder(const struct folder *folder, const char **name) {
+  static const char *const names[] = {"test", "val", "valid", "validation"};
+  char path[BR__PATH];
+  *name = NULL;
+  BR_TRY(br__path_join(path, folder->root, "train"));
+  if (!is_folder(path)) return BR_OK;
+  for (size_t i = 0; i < sizeof names / sizeof *names && !*name; i++) {
+    BR_TRY(br__path_join(path, folder->root, names[i]));
+    if (is_folder(path)) *name = names[i];
+  }
+  return BR_OK;
+}
+
+static int folder_open(const char *root, const struct br_dataset_options *options, struct br_dataset *dataset) {
+  struct folder *folder;
+  BR_TRY(br_memory_alloc(1, sizeof *folder, "folder", &folder));
+  dataset->state = folder;
+  size_t n = strlen(root);
+  while (n > 1 && root[n - 1] == '/') n--;
+  if (n >= BR__PATH) BR_FAIL(BR_ERROR_DATA, "%.60s...: a path of more than %d bytes", root, BR__PATH - 1);
+  memcpy(folder->root, root, n);
+  if (!is_folder(folder->root)) BR_FAIL(BR_ERROR_DATA, "%s: is no folder", folder->root);
+  const char *test;
+  BR_TRY(find_test_folder(folder, &test));
+  if (test) {
+    BR_TRY(add_classes(folder, "train"));
+    BR_TRY(add_classes(folder, test));
+  } else {
+    BR_TRY(add_classes(folder, ""));
+  }
+  BR_TRY(br__pictures_finish(&folder->pictures, folder->root, NULL, 0, options, &dataset->info));
+  return options->skip_bad ? br__pictures_skip_bad(&folder->pictures, dataset) : BR_OK;
+}
+
+static int folder_encoded(struct br_dataset *dataset, uint64_t index, struct br_sample *sample, size_t *bytes) {
+  const struct folder *folder = dataset->state;
+  const struct br__entry *entry = &folder->pictures.entries[index];
+  char path[BR__PATH];
+  BR_TRY(br__path_join(path, folder->root, br__picture_name(&folder->pictures, index)));
+  struct br__file file;
+  BR_TRY(br__file_open(path, &file));
+  int status;
+  if (file.bytes != entry->bytes)
+    status = br_error_set(BR_ERROR_DATA, "%s: has %llu bytes, %llu when it was listed; start again", path, (unsigned long long)file.bytes, (unsigned long long)entry->bytes);
+  else
+    status = br__sample_encoded(sample, path, file.bytes);
+  if (status == BR_OK) status = br__file_read_at(&file, 0, sample->encoded, (size_t)file.bytes);
+  *bytes = (size_t)file.bytes;
+  br__file_close(&file);
+  return status;
+}
+
+static int folder_read(struct br_dataset *dataset, uint64_t index, struct br_sample *sample) {
+  const struct folder *folder = dataset->state;
+  char path[BR__PATH];
+  size_t bytes;
+  BR_TRY(folder_encoded(dataset, index, sample, &bytes));
+  BR_TRY(br__path_join(path, folder->root, br__picture_name(&folder->pictures, index)));
+  return br__sample_decode(sample, path, bytes);
+}
+
+static int32_t folder_label(const struct br_dataset *dataset, uint64_t index) { return ((const struct folder *)dataset->state)->pictures.entries[index].label; }
+
+static const char *folder_sample_name(const struct br_dataset *dataset, uint64_t index) { return br__picture_name(&((const struct folder *)dataset->state)->pictures, index); }
+
+static void folder_close(struct br_dataset *dataset) {
+  struct folder *folder = dataset->state;
+  if (!folder) return;
+  br__pictures_free(&folder->pictures);
+  br_memory_free(folder);
+}
+
+const struct br__source br__source_folder = {.name = "folder", .argument = "DIR", .open = folder_open, .read = folder_read, .label = folder_label, .close = folder_close, .sample_name = folder_sample_name, .encoded = folder_encoded};
