@@ -100,12 +100,14 @@ int br_comm_barrier(struct br_comm *comm) {
   return br_comm_sum_i64(comm, &nothing, 1);
 }
 
-/* One maximum tells everybody of the lowest rank that failed; only then is its message sent. */
+/* One maximum tells everybody of the lowest rank that failed; only then is its message sent. Where all fail alike, or the place is in the
+ * message already, no rank is named. */
 int br_comm_agree(struct br_comm *comm, int status) {
   if (comm->size == 1) return status;
-  int64_t first = status == BR_OK ? 0 : comm->size - comm->rank;
+  int64_t first = status == BR_OK ? 0 : comm->size - comm->rank, failed = status != BR_OK;
   BR_TRY(br_comm_max_i64(comm, &first, 1));
   if (first == 0) return BR_OK;
+  BR_TRY(br_comm_sum_i64(comm, &failed, 1));
   struct {
     int32_t status;
     char host[64], message[900];
@@ -114,6 +116,7 @@ int br_comm_agree(struct br_comm *comm, int status) {
   snprintf(news.host, sizeof news.host, "%s", comm->host);
   snprintf(news.message, sizeof news.message, "%.899s", br_error_message());
   BR_TRY(br_comm_broadcast(comm, &news, sizeof news, root));
+  if (failed == comm->size || strncmp(news.message, "rank ", 5) == 0) return br_error_set(news.status, "%s", news.message);
   return br_error_set(news.status, "rank %d (%s): %s", root, news.host, news.message);
 }
 

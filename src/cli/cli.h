@@ -1,0 +1,39 @@
+/* What the verbs share: the cluster they run in, their options, and how they speak. Private to the room. */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include "cli/options.h"
+
+#include <bramble/base/error.h>
+#include <bramble/base/log.h>
+#include <bramble/base/thread.h>
+#include <bramble/cluster/comm.h>
+#include <jansson.h>
+
+struct cli {
+  struct options options;
+  struct br_comm *comm;
+  bool speaks; /* rank 0: it prints results and progress */
+};
+
+/* A verb: runs and returns a status; the message of a failure is this thread's. Collective. */
+int cmd_train(struct cli *cli);
+int cmd_eval(struct cli *cli);
+int cmd_predict(struct cli *cli);
+int cmd_inspect(struct cli *cli);
+
+/* True after SIGINT or SIGTERM; the second one ends the process at once. */
+bool cli_stopped(void);
+
+/* The team of --threads (default: the node's cores shared by its ranks). */
+int cli_open_team(struct cli *cli, struct br_team **team);
+
+/* Prints one JSON object on stdout (rank 0 only) and frees it. */
+void cli_print_json(struct cli *cli, json_t *object);
+
+/* Progress on stderr: a bar on a terminal, a line every few seconds elsewhere; nothing with --quiet. `share` from 0 to 1. */
+void cli_progress(struct cli *cli, double share, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Ends the bar's line. */
+void cli_progress_end(struct cli *cli);
+
+#endif

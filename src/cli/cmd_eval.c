@@ -1,0 +1,79 @@
+/* bramble eval: a model over a part of a data set, every sample exactly once. */
+#include "cli/setup.h"
+
+#include <bramble/base/memory.h>
+#include <bramble/train/evaluate.h>
+
+#include <stdio.h>
+
+static json_t *evaluation_json(const struct br_evaluation *e, json_t *names) {
+  size_t C = (size_t)e->classes;
+  json_t *classes = json_array(), *confusion = json_array();
+  for (size_t c = 0; c < C; c++) {
+    int64_t all = 0;
+    json_t *row = json_array();
+    for (size_t k = 0; k < C; k++) {
+      all += e->confusion[c * C + k];
+      json_array_append_new(row, json_integer(e->confusion[c * C + k]));
+    }
+    char name[100];
+    json_array_append_new(classes, json_pack("{s:s,s:I,s:f}", "class", setup_class_name(names, (int)c, name), "samples", (json_int_t)all, "accuracy", all ? (double)e->confusion[c * C + c] / (double)all : 0.0));
+    json_array_append_new(confusion, row);
+  }
+  double n = e->samples > 0 ? (double)e->samples : 1;
+  return json_pack("{s:I,s:f,s:f,s:f,s:o,s:o}", "samples", (json_int_t)e->samples, "loss", e->loss, "accuracy", (double)e->right / n, "top5_accuracy", (double)e->right5 / n, "per_class", classes, "confusion", confusion);
+}
+
+static void print_evaluation(const struct br_evaluation *e, json_t *names) {
+  size_t C = (size_t)e->classes;
+  double n = e->samples > 0 ? (double)e->samples : 1;
+  printf("samples %lld  loss %.4f  accuracy %.2f %%  top-5 %.2f %%\n", (long long)e->samples, e->loss, 100 * (double)e->right / n, 100 * (double)e->right5 / n);
+  for (size_t c = 0; c < C; c++) {
+    int64_t all = 0;
+    for (size_t k = 0; k < C; k++) all += e->confusion[c * C + k];
+    if (all == 0) continue;
+    char name[100];
+    printf("%-16.16s %6lld  %6.2f %%", setup_class_name(names, (int)c, name), (long long)all, 100 * (double)e->confusion[c * C + c] / (double)all);
+    for (size_t k = 0; C <= 20 && k < C; k++) printf(" %6lld", (long long)e->confusion[c * C + k]);
+    printf("\n");
+  }
+}
+
+struct evaluating {
+  struct br_model *model;
+  struct br_dataset *data;
+  struct br_loader *loader;
+  struct br_team *team;
+};
+
+static int open_inputs(struct cli *cli, struct evaluating *e) {
+  BR_TRY(br_model_load(cli->options.subjects[0], &e->model));
+  BR_TRY(setup_open_data(cli, option_choice(&cli->options, "part") == 0 ? BR_DATA_TRAIN : BR_DATA_TEST, &e->data));
+  struct br_loader_options loader = {.dataset = e->data};
+  BR_TRY(setup_preprocess(cli, e->model->graph, br_dataset_info(e->data)->name, &loader.preprocess));
+  if (!option_given(&cli->options, "mean") && !option_given(&cli->options, "std")) BR_TRY(setup_read_preprocess(e->model, &loader.preprocess));
+  BR_TRY(br_loader_open(&loader, &e->loader));
+  return cli_open_team(cli, &e->team);
+}
+
+int cmd_eval(struct cli *cli) {
+  if (cli->options.n_subjects != 1) BR_FAIL(BR_ERROR_USAGE, "bramble eval takes one model file, as in: bramble eval m.safetensors --data cifar10:DIR");
+  struct evaluating e = {0};
+  struct br_evaluation result = {0};
+  int status = br_comm_agree(cli->comm, open_inputs(cli, &e));
+  if (status == BR_OK) status = br_evaluate(cli->comm, e.team, e.model->graph, e.model->trained, e.model->statistics, e.loader, e.data, 32, &result);
+  if (status == BR_OK && cli->speaks) {
+    json_t *names = setup_class_names(e.model);
+    if (option_flag(&cli->options, "json"))
+      cli_print_json(cli, evaluation_json(&result, names));
+    else
+      print_evaluation(&result, names);
+    json_decref(names);
+  }
+  br_evaluation_free(&result);
+  br_team_close(e.team);
+  br_loader_close(e.loader);
+  br_dataset_close(e.data);
+  br_model_close(e.model);
+  return status;
+}

@@ -1,0 +1,33 @@
+/* From options to the things a run is made of: net, data, preprocessing, recipe. Shared by the verbs that train or run nets. */
+#ifndef CLI_SETUP_H
+#define CLI_SETUP_H
+
+#include "cli/cli.h"
+
+#include <bramble/data/loader.h>
+#include <bramble/net/model.h>
+#include <bramble/net/zoo.h>
+#include <bramble/train/train.h>
+
+/* Sets the preprocessing of data `name` for an input of `graph`: --mean and --std, else the known values of the data set. */
+int setup_preprocess(struct cli *cli, const struct br_graph *graph, const char *name, struct br_preprocess *preprocess);
+/* Preprocessing as it is kept in a model, and back. A model without one gets the data's. */
+int setup_store_preprocess(struct br_model *model, const struct br_preprocess *preprocess);
+int setup_read_preprocess(const struct br_model *model, struct br_preprocess *preprocess);
+
+/* Opens a part of --data (default: shapes). */
+int setup_open_data(struct cli *cli, enum br_data_part part, struct br_dataset **data);
+
+/* The net of the subject: a zoo name, a net text file, or a model file; in the last case *model is set instead of a fresh one. `info` gives classes and
+ * channels where options are silent (may be NULL). *recipe: the zoo net's, or a plain one. */
+int setup_open_model(struct cli *cli, const char *subject, const struct br_dataset_info *info, struct br_model **model, const struct br_recipe **recipe);
+
+/* Training settings from options, the recipe where they are silent. */
+int setup_train_options(struct cli *cli, const struct br_recipe *recipe, const struct br_graph *graph, struct br_train_options *train, struct br_augment *augment);
+
+/* The class names kept in a model as a JSON array (new reference; NULL if there are none). */
+json_t *setup_class_names(const struct br_model *model);
+/* Name of class `c` into text (at least 100 bytes): from the array, or "class 7". */
+const char *setup_class_name(json_t *names, int c, char *text);
+
+#endif
