@@ -301,6 +301,10 @@ int br_net_text_graph(struct br_net_text *text, const char *name, struct br_grap
 /* The shortest decimal that reads back as the same double. */
 static void print_number(struct br_net_text *out, double number) {
   char digits[40];
+  if (number == (double)(long long)number) {
+    append_part(out, "%lld", (long long)number);
+    return;
+  }
   for (int precision = 1; precision <= 17; precision++) {
     snprintf(digits, sizeof digits, "%.*g", precision, number);
     if (strtod(digits, NULL) == number) break;

@@ -161,7 +161,9 @@ int br_learner_step(struct br_learner *learner, struct br_comm *comm, struct br_
     scalars[BR_SCALAR_RIGHT] = step.right;
     memcpy(&scalars[BR_SCALAR_LOSS], step.loss.limb, sizeof step.loss.limb);
   }
+  scalars[BR_SCALAR_STOP] = learner->stop;
   BR_TRY(sum_over_ranks(learner, comm));
+  learner->stop = scalars[BR_SCALAR_STOP] != 0;
   if (scalars[BR_SCALAR_BAD] != 0) {
     if (status == BR_OK && bad_here) status = blame(&step, crew);
     return br_comm_agree(comm, status);

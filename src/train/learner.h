@@ -15,7 +15,7 @@ struct br_step_sums {
   struct br_pair *pairs; /* graph->statistic_floats: mean, and E[x^2] in the place of the variance */
   int64_t *scalars;
 };
-enum { BR_SCALAR_BAD, BR_SCALAR_SAMPLES, BR_SCALAR_RIGHT, BR_SCALAR_LOSS /* a br_sum of 8 */, BR_SCALAR_COUNT = BR_SCALAR_LOSS + 8 };
+enum { BR_SCALAR_BAD, BR_SCALAR_STOP, BR_SCALAR_SAMPLES, BR_SCALAR_RIGHT, BR_SCALAR_LOSS /* a br_sum of 8 */, BR_SCALAR_COUNT = BR_SCALAR_LOSS + 8 };
 
 struct br_learner {
   const struct br_graph *graph;
@@ -28,6 +28,7 @@ struct br_learner {
   int64_t epoch_samples, epoch_right; /* of the epoch so far */
   struct br_sum *epoch_loss;
   double communicate_seconds;
+  bool stop; /* wish of this rank before a step, wish of any rank after it */
 };
 
 /* How the samples of a learner's epoch are ordered and cut: unit u of an epoch is positions u m .. u m + m - 1 of the permutation. */

@@ -67,14 +67,6 @@ static void tell_progress(struct trainer *t, int epoch, int64_t done) {
   t->watch->progress(t->watch->arg, epoch + 1, (double)done / (double)t->units, br_sum_value(l->epoch_loss) / (double)l->epoch_samples, seconds > 0 ? (double)l->epoch_samples / seconds : 0);
 }
 
-/* Rank 0 is asked whether to stop; all follow. */
-static int ask_stop(struct trainer *t) {
-  uint8_t stop = t->watch->stop && t->watch->stop(t->watch->arg);
-  BR_TRY(br_comm_broadcast(t->comm, &stop, 1, 0));
-  t->stopped = stop;
-  return BR_OK;
-}
-
 static int run_epoch(struct trainer *t, int epoch) {
   const struct br_train_options *o = t->options;
   struct br_order order = {.seed = o->seed, .epoch = (uint32_t)epoch, .samples = br_dataset_info(t->train_data)->count, .micro_batch = o->micro_batch};
@@ -87,9 +79,10 @@ static int run_epoch(struct trainer *t, int epoch) {
     br_place_units(units.count, br_comm_size(t->comm), o->speed, br_comm_rank(t->comm), &mine_first, &mine_last);
     units.mine_first = first + mine_first;
     units.mine_last = first + mine_last;
+    t->learner.stop = t->watch->stop && t->watch->stop(t->watch->arg);
     BR_TRY(br_learner_step(&t->learner, t->comm, &t->crew, &order, &units));
+    t->stopped = t->learner.stop;
     tell_progress(t, epoch, first + units.count);
-    BR_TRY(ask_stop(t));
   }
   return BR_OK;
 }
@@ -105,7 +98,7 @@ static int evaluate(struct trainer *t, int64_t updates, struct br_epoch_result *
   const struct br_train_options *o = t->options;
   struct br_graph *graph = t->model->graph;
   double share;
-  if (o->bn_recalibrate > 0) {
+  if (o->bn_recalibrate > 0 && graph->statistic_floats > 0) {
     BR_TRY(br_statistics_recalibrate(t->comm, &t->recalibration, t->model->trained, t->model->statistics, br_dataset_info(t->train_data)->count, o->bn_recalibrate, o->speed));
   } else if (br_comm_rank(t->comm) == 0 && br_statistics_unsettled(graph, updates, &share)) {
     br_warn("batch norm's moving averages still hold %.0f %% of their start values after %lld updates, so the accuracy below is not the net's; use --bn-recalibrate 4096 or a lower --bn-momentum", share * 100, (long long)updates);

@@ -66,7 +66,7 @@ struct br_train_watch {
   void (*epoch)(void *arg, const struct br_epoch_result *result);
   /* About ten times a second: epoch, share of it done (0 to 1), the running mean loss, and images per second so far. */
   void (*progress)(void *arg, int epoch, double share, double loss, double images_per_second);
-  /* True asks to stop after this step; asked on rank 0 and followed by all. */
+  /* True asks to stop after the coming step; when it is true on one rank, all stop together. */
   bool (*stop)(void *arg);
 };
 
