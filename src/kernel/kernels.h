@@ -15,6 +15,17 @@ struct br_kernels {
 /* The naive twins of reference.c, as a table. */
 extern const struct br_kernels br__kernels_reference;
 
+extern const struct br_kernels br__kernels_generic;
+#if defined(__aarch64__)
+extern const struct br_kernels br__kernels_neon;
+#elif defined(__x86_64__)
+extern const struct br_kernels br__kernels_avx2, br__kernels_avx512;
+#endif
+
+/* Every table of this architecture, the plainest first, in the order of enum br_cpu_level; NULL at the end. Those above
+ * br_cpu_level() must not be run. */
+const struct br_kernels *const *br__kernels_all(void);
+
 /* The table in use. Thread-safe. */
 const struct br_kernels *br__kernels(void);
 

@@ -1,0 +1,51 @@
+/* The kernels for x86-64 with AVX-512 F, BW, DQ and VL: 16 floats a vector, 32 registers, a mask for the odd end of a row. */
+#if defined(__x86_64__)
+#include <immintrin.h>
+#include <string.h>
+#include <bramble/base/memory.h>
+
+#include "kernels.h"
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
+
+#define VL 16
+#define MR 12          /* rows of a GEMM tile: 12 x 2 vectors of sums, 2 of B and broadcasts from memory */
+#define MASKED_LOADS 1 /* B may be read in place whatever its width */
+#define TABLE br__kernels_avx512
+#define TABLE_NAME "avx512"
+
+typedef float vf __attribute__((vector_size(64)));
+typedef int32_t vi __attribute__((vector_size(64)));
+typedef float vf_loose __attribute__((vector_size(64), aligned(4), may_alias));
+typedef __mmask16 vmask;
+typedef const float *va; /* four values of A, used one by one */
+
+static inline vmask v_mask(size_t n) { return (vmask)((1u << n) - 1u); }
+static inline vf v_load_mask(const float *p, vmask m) { return _mm512_maskz_loadu_ps(m, p); }
+static inline void v_store_mask(float *p, vmask m, vf x) { _mm512_mask_storeu_ps(p, m, x); }
+static inline vf v_set1(float x) { return _mm512_set1_ps(x); }
+static inline vf v_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
+static inline vf v_max(vf a, vf b) { return _mm512_max_ps(a, b); }
+static inline vf v_min(vf a, vf b) { return _mm512_min_ps(a, b); }
+static inline vf v_sqrt(vf a) { return _mm512_sqrt_ps(a); }
+static inline vf v_where_gt(vf a, vf b, vf x, vf y) { return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), y, x); }
+static inline vf v_where_eq(vf a, vf b, vf x, vf y) { return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ), y, x); }
+static inline va va_load(const float *p) { return p; }
+static inline vf v_fma_lane(va a, int lane, vf b, vf c) { return _mm512_fmadd_ps(_mm512_set1_ps(a[lane]), b, c); }
+static inline vf v_load_bytes(const uint8_t *p) { return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p))); }
+
+static inline void v_grid_add(int64_t *sum, vf x, double factor) {
+  vf scaled = x * (float)factor;
+  __m512i low = _mm512_cvtps_epi64(_mm512_castps512_ps256(scaled)), high = _mm512_cvtps_epi64(_mm512_extractf32x8_ps(scaled, 1));
+  _mm512_storeu_si512(sum, _mm512_add_epi64(_mm512_loadu_si512(sum), low));
+  _mm512_storeu_si512(sum + 8, _mm512_add_epi64(_mm512_loadu_si512(sum + 8), high));
+}
+
+static inline vf v_grid_get(const int64_t *sum, double factor) {
+  __m512d f = _mm512_set1_pd(factor);
+  __m256 low = _mm512_cvtpd_ps(_mm512_mul_pd(_mm512_cvtepi64_pd(_mm512_loadu_si512(sum)), f));
+  __m256 high = _mm512_cvtpd_ps(_mm512_mul_pd(_mm512_cvtepi64_pd(_mm512_loadu_si512(sum + 8)), f));
+  return _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
+}
+
+#include "table.inc"
+#endif

@@ -1,0 +1,570 @@
+/* Checks of every kernel of a table against its naive twin, on inputs drawn from a seed: odd sizes, odd alignment, denormals and
+ * zeros, guard bands around every output, any number of parts. Used by test_kernel.c, where a difference fails, and by
+ * kernel_hash.c, which prints a hash of all outputs so that machines can be compared. */
+#ifndef BRAMBLE_TESTS_KERNEL_CHECKS_H
+#define BRAMBLE_TESTS_KERNEL_CHECKS_H
+
+#include <bramble/base/hash.h>
+#include <bramble/base/memory.h>
+#include <bramble/base/random.h>
+#include <kernel/kernels.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define GUARD 32 /* floats */
+#define GUARD_BITS 0x7fc0deadu
+#define ARENA_FLOATS (8u << 20)
+
+static float *arena;
+static size_t arena_used;
+static struct br_random draw;
+static struct {
+  uint32_t *guard;
+} guards[64];
+static int n_guards;
+static uint64_t outputs_hash;
+static int failures;
+static const char *checking; /* what is being checked, for messages */
+static const struct br_kernels *table;
+
+static int below(int n) { return (int)br_random_below(&draw, (uint32_t)n); }
+static int between(int low, int high) { return low + below(high - low + 1); }
+static bool coin(void) { return below(2) == 0; }
+
+static void checks_open(uint64_t seed, uint64_t item) {
+  if (!arena) arena = aligned_alloc(64, ARENA_FLOATS * sizeof(float));
+  arena_used = 0, n_guards = 0;
+  draw = br_random_open(seed, BR_RANDOM_TEST, 1, item);
+}
+
+static void put_guard(float *at) {
+  guards[n_guards++].guard = (uint32_t *)(void *)at;
+  for (int i = 0; i < GUARD; i++) memcpy(at + i, &(uint32_t){GUARD_BITS}, sizeof(float));
+}
+
+/* n floats at an odd place between guards. */
+static float *take(size_t n) {
+  size_t begin = (arena_used + 15) / 16 * 16;
+  float *p = arena + begin + GUARD + (size_t)below(16);
+  put_guard(p - GUARD);
+  put_guard(p + n);
+  arena_used = (size_t)(p + n + GUARD - arena);
+  if (arena_used > ARENA_FLOATS) abort();
+  return p;
+}
+
+static float value(float scale) {
+  switch (below(40)) {
+    case 0: return 0.0f;
+    case 1: return -0.0f;
+    case 2: return br_random_normal(&draw) * 1e-39f;
+    case 3: return br_random_normal(&draw) * 10 * scale;
+    default: return br_random_normal(&draw) * scale;
+  }
+}
+
+static float *input(size_t n, float scale) {
+  float *p = take(n);
+  for (size_t i = 0; i < n; i++) p[i] = value(scale);
+  return p;
+}
+
+/* Two equal blocks: what the table writes, and what the twin writes. */
+struct pair {
+  float *got, *want;
+  size_t n;
+};
+
+static struct pair output(size_t n) {
+  struct pair p = {take(n), take(n), n};
+  for (size_t i = 0; i < n; i++) p.got[i] = p.want[i] = value(1);
+  return p;
+}
+
+static void *work_of(size_t bytes) {
+  arena_used = (arena_used + GUARD + 15) / 16 * 16;
+  void *p = arena + arena_used;
+  memset(p, 0xff, bytes); /* NaN: nothing may be read before it is written */
+  put_guard(arena + arena_used + bytes / sizeof(float));
+  arena_used += bytes / sizeof(float) + GUARD;
+  if (arena_used > ARENA_FLOATS) abort();
+  return p;
+}
+
+static void differs(const char *what, size_t at) {
+  if (failures++ < 20) fprintf(stderr, "%s %s: %s differs at %zu\n", table->name, checking, what, at);
+}
+
+static void same_bytes(const char *what, const void *got, const void *want, size_t bytes) {
+  outputs_hash = br_hash64(outputs_hash, got, bytes);
+  if (memcmp(got, want, bytes) == 0) return;
+  size_t at = 0;
+  while (((const char *)got)[at] == ((const char *)want)[at]) at++;
+  differs(what, at);
+}
+
+/* Equal bits, except that one NaN is as good as another. */
+static void same(const char *what, struct pair p) {
+  for (size_t i = 0; i < p.n; i++) {
+    if (p.got[i] != p.got[i]) p.got[i] = __builtin_nanf("");
+    if (p.want[i] != p.want[i]) p.want[i] = __builtin_nanf("");
+    if (memcmp(&p.got[i], &p.want[i], sizeof(float)) != 0) {
+      if (failures < 20) fprintf(stderr, "%a is not %a: ", (double)p.got[i], (double)p.want[i]);
+      differs(what, i);
+      return;
+    }
+  }
+  outputs_hash = br_hash64(outputs_hash, p.got, p.n * sizeof *p.got);
+}
+
+static void guards_hold(void) {
+  for (int g = 0; g < n_guards; g++)
+    for (int i = 0; i < GUARD; i++)
+      if (guards[g].guard[i] != GUARD_BITS) {
+        differs("guard band", (size_t)g);
+        return;
+      }
+}
+
+/* Runs a statement for each part of a random number of parts. */
+#define IN_PARTS(statement)                                                                     \
+  do {                                                                                          \
+    int parts_ = between(1, 5);                                                                 \
+    for (struct br_part part = {0, parts_}; part.index < parts_; part.index++) { statement; }   \
+  } while (0)
+
+static size_t any_size(void) {
+  static const int sizes[] = {1, 2, 3, 5, 7, 8, 10, 15, 16, 17, 24, 31, 32, 33, 48, 63, 64, 65, 100, 130, 200, 260};
+  return (size_t)sizes[below(22)];
+}
+
+static void check_activation_forward(void) {
+  size_t n = any_size() * 3;
+  enum br_activation f = (enum br_activation)below(BR_ACTIVATION_COUNT);
+  float alpha = value(1), *x = input(n, below(4) == 0 ? 60.0f : 2.0f);
+  struct pair y = output(n);
+  br__kernels_reference.activation_forward(f, alpha, x, y.want, n, BR_PART_ALL);
+  IN_PARTS(table->activation_forward(f, alpha, x, y.got, n, part));
+  same("y", y);
+}
+
+static void check_activation_backward(void) {
+  size_t n = any_size() * 3;
+  enum br_activation f = (enum br_activation)below(BR_ACTIVATION_COUNT);
+  bool accumulate = coin(), needs = br_activation_needs_input(f);
+  float alpha = value(1), *x = input(n, 3), *y = input(n, 3), *dy = input(n, 1);
+  struct pair dx = output(n);
+  br__kernels_reference.activation_backward(f, alpha, needs ? x : NULL, needs ? NULL : y, dy, dx.want, accumulate, n, BR_PART_ALL);
+  IN_PARTS(table->activation_backward(f, alpha, needs ? x : NULL, needs ? NULL : y, dy, dx.got, accumulate, n, part));
+  same("dx", dx);
+}
+
+static void check_prelu_forward(void) {
+  size_t rows = any_size(), C = any_size();
+  float *x = input(rows * C, 1), *alpha = input(C, 1);
+  struct pair y = output(rows * C);
+  br__kernels_reference.prelu_forward(x, alpha, y.want, rows, C, BR_PART_ALL);
+  IN_PARTS(table->prelu_forward(x, alpha, y.got, rows, C, part));
+  same("y", y);
+}
+
+static void check_prelu_backward(void) {
+  size_t rows = any_size(), C = any_size();
+  bool accumulate = coin();
+  float *x = input(rows * C, 1), *alpha = input(C, 1), *dy = input(rows * C, 1);
+  struct pair dx = output(rows * C), dalpha = output(C);
+  br__kernels_reference.prelu_backward(x, alpha, dy, dx.want, accumulate, dalpha.want, rows, C, BR_PART_ALL);
+  IN_PARTS(table->prelu_backward(x, alpha, dy, dx.got, accumulate, dalpha.got, rows, C, part));
+  same("dx", dx), same("dalpha", dalpha);
+}
+
+static enum br_activation any_activation(void) { return coin() ? (enum br_activation)below(3) : (enum br_activation)below(BR_ACTIVATION_COUNT); }
+
+static void check_gemm(void) {
+  size_t M = any_size(), N = any_size(), K = below(8) == 0 ? any_size() * 9 : any_size();
+  if (below(30) == 0) K = 0;
+  struct br_gemm g = {.M = M, .N = N, .K = K, .trans_a = coin(), .trans_b = coin(), .accumulate = coin()};
+  g.lda = (g.trans_a ? M : K) + (size_t)below(3), g.ldb = (g.trans_b ? K : N) + (size_t)below(3), g.ldc = N + (size_t)below(3);
+  if (below(6) == 0) g.lda = 1024 * (1 + g.lda / 1024);
+  if (M * N * K > 3000000) g.K = K = 20;
+  g.A = input((g.trans_a ? K : M) * g.lda, 1), g.B = input((g.trans_b ? N : K) * g.ldb, 1);
+  struct pair c = output(M * g.ldc);
+  if (!g.accumulate) {
+    g.epilogue.bias = coin() ? input(N, 1) : NULL;
+    g.epilogue.residual = coin() ? input(M * g.ldc, 1) : NULL;
+    g.epilogue.activation = any_activation(), g.epilogue.alpha = value(1);
+  }
+  struct br_gemm twin = g;
+  twin.C = c.want, g.C = c.got;
+  void *work = work_of(table->gemm_work_bytes(M, N, K));
+  br__kernels_reference.gemm(&twin, BR_PART_ALL, NULL);
+  IN_PARTS(table->gemm(&g, part, work));
+  same("C", c);
+}
+
+static void check_gemm_work_bytes(void) {} /* its worth is checked by gemm, within its guard */
+
+static struct br_conv_shape any_conv(void) {
+  struct br_conv_shape d = {.N = between(1, 3), .H = between(1, 14), .W = between(1, 14), .R = between(1, 5), .S = between(1, 5)};
+  d.groups = 1, d.C = (int)any_size() % 40 + 1, d.K = (int)any_size() % 70 + 1;
+  d.stride_h = between(1, 3), d.stride_w = coin() ? d.stride_h : between(1, 3), d.dilation_h = d.dilation_w = 1;
+  if (coin()) d.S = d.R;
+  switch (below(6)) {
+    case 0: d.dilation_h = between(1, 3), d.dilation_w = between(1, 3); break;
+    case 1: d.groups = between(2, 4), d.C = d.groups * between(1, 9), d.K = d.groups * between(1, 9); break;
+    case 2: /* depthwise, the usual ones */
+      d.groups = d.C = d.K = (int)any_size() % 70 + 1, d.R = d.S = coin() ? 3 : 5, d.stride_h = d.stride_w = between(1, 2), d.H += 5, d.W += 5;
+      break;
+    case 3: d.groups = d.C, d.K = d.C * (coin() ? 1 : 2); break;
+    case 4:
+      if (coin()) d.R = d.S = d.stride_h = d.stride_w = 1;
+      break;
+    default: break;
+  }
+  int reach_h = (d.R - 1) * d.dilation_h + 1, reach_w = (d.S - 1) * d.dilation_w + 1;
+  d.pad_top = below(d.R), d.pad_left = below(d.S);
+  if (d.H + 2 * d.pad_top < reach_h) d.H = reach_h;
+  if (d.W + 2 * d.pad_left < reach_w) d.W = reach_w;
+  d.P = (d.H + d.pad_top + below(d.R) - reach_h) / d.stride_h + 1, d.Q = (d.W + d.pad_left + below(d.S) - reach_w) / d.stride_w + 1;
+  if (d.P < 1) d.P = 1;
+  if (d.Q < 1) d.Q = 1;
+  return d;
+}
+
+static size_t x_size(const struct br_conv_shape *d) { return (size_t)(d->N * d->H * d->W * d->C); }
+static size_t y_size(const struct br_conv_shape *d) { return (size_t)(d->N * d->P * d->Q * d->K); }
+static size_t w_size(const struct br_conv_shape *d) { return (size_t)(d->R * d->S * (d->C / d->groups) * d->K); }
+
+static void check_conv_forward(void) {
+  struct br_conv_shape d = any_conv();
+  float *x = input(x_size(&d), 1), *w = input(w_size(&d), 1);
+  struct pair y = output(y_size(&d));
+  struct br_epilogue e = {coin() ? input((size_t)d.K, 1) : NULL, coin() ? input(y.n, 1) : NULL, any_activation(), value(1)};
+  bool none = below(3) == 0;
+  void *work = work_of(table->conv_work_bytes(&d));
+  br__kernels_reference.conv_forward(&d, x, w, y.want, none ? NULL : &e, BR_PART_ALL, NULL);
+  IN_PARTS(table->conv_forward(&d, x, w, y.got, none ? NULL : &e, part, work));
+  same("y", y);
+}
+
+static void check_conv_backward_data(void) {
+  struct br_conv_shape d = any_conv();
+  bool accumulate = coin();
+  float *dy = input(y_size(&d), 1), *w = input(w_size(&d), 1);
+  struct pair dx = output(x_size(&d));
+  void *work = work_of(table->conv_work_bytes(&d));
+  br__kernels_reference.conv_backward_data(&d, dy, w, dx.want, accumulate, BR_PART_ALL, NULL);
+  IN_PARTS(table->conv_backward_data(&d, dy, w, dx.got, accumulate, part, work));
+  same("dx", dx);
+}
+
+static void check_conv_backward_weight(void) {
+  struct br_conv_shape d = any_conv();
+  float *x = input(x_size(&d), 1), *dy = input(y_size(&d), 1);
+  struct pair dw = output(w_size(&d));
+  void *work = work_of(table->conv_work_bytes(&d));
+  br__kernels_reference.conv_backward_weight(&d, x, dy, dw.want, BR_PART_ALL, NULL);
+  IN_PARTS(table->conv_backward_weight(&d, x, dy, dw.got, part, work));
+  same("dw", dw);
+}
+
+static void check_conv_work_bytes(void) {} /* its worth is checked by the convolutions, within its guard */
+
+static void check_column_sum(void) {
+  size_t rows = any_size(), C = any_size() * (below(4) == 0 ? 5 : 1);
+  float *x = input(rows * C, 1);
+  struct pair sum = output(C);
+  br__kernels_reference.column_sum(x, rows, C, sum.want, BR_PART_ALL);
+  IN_PARTS(table->column_sum(x, rows, C, sum.got, part));
+  same("sum", sum);
+}
+
+static void check_batchnorm_stats(void) {
+  size_t rows = any_size(), C = any_size() * (below(4) == 0 ? 5 : 1);
+  float *x = input(rows * C, 1);
+  struct pair mean = output(C), var = output(C);
+  br__kernels_reference.batchnorm_stats(x, rows, C, mean.want, var.want, BR_PART_ALL);
+  IN_PARTS(table->batchnorm_stats(x, rows, C, mean.got, var.got, part));
+  same("mean", mean), same("var", var);
+}
+
+static void check_batchnorm_forward(void) {
+  size_t rows = any_size(), C = any_size() * (below(4) == 0 ? 5 : 1);
+  enum br_activation f = any_activation();
+  float *x = input(rows * C, 1), *mean = input(C, 1), *scale = input(C, 1), *beta = input(C, 1);
+  struct pair y = output(rows * C);
+  br__kernels_reference.batchnorm_forward(x, rows, C, mean, scale, beta, f, y.want, BR_PART_ALL);
+  IN_PARTS(table->batchnorm_forward(x, rows, C, mean, scale, beta, f, y.got, part));
+  same("y", y);
+}
+
+static void check_batchnorm_backward_sums(void) {
+  size_t rows = any_size(), C = any_size() * (below(4) == 0 ? 5 : 1);
+  enum br_activation f = (enum br_activation)below(3);
+  float *x = input(rows * C, 1), *dy = input(rows * C, 1), *mean = input(C, 1), *inv_std = input(C, 1), *gamma = input(C, 2), *beta = input(C, 1);
+  struct pair dgamma = output(C), dbeta = output(C);
+  br__kernels_reference.batchnorm_backward_sums(x, dy, rows, C, mean, inv_std, gamma, beta, f, dgamma.want, dbeta.want, BR_PART_ALL);
+  IN_PARTS(table->batchnorm_backward_sums(x, dy, rows, C, mean, inv_std, gamma, beta, f, dgamma.got, dbeta.got, part));
+  same("dgamma", dgamma), same("dbeta", dbeta);
+}
+
+static void check_batchnorm_backward_data(void) {
+  size_t rows = any_size(), C = any_size() * (below(4) == 0 ? 5 : 1);
+  enum br_activation f = (enum br_activation)below(3);
+  bool accumulate = coin();
+  float *x = input(rows * C, 1), *dy = input(rows * C, 1), *mean = input(C, 1), *inv_std = input(C, 1), *gamma = input(C, 2), *beta = input(C, 1);
+  float *dgamma = input(C, 1), *dbeta = input(C, 1);
+  struct pair dx = output(rows * C);
+  br__kernels_reference.batchnorm_backward_data(x, dy, rows, C, mean, inv_std, gamma, beta, f, dgamma, dbeta, dx.want, accumulate, BR_PART_ALL);
+  IN_PARTS(table->batchnorm_backward_data(x, dy, rows, C, mean, inv_std, gamma, beta, f, dgamma, dbeta, dx.got, accumulate, part));
+  same("dx", dx);
+}
+
+static void check_copy(void) {
+  size_t n = any_size() * 3;
+  bool accumulate = coin();
+  float *x = input(n, 1);
+  struct pair y = output(n);
+  br__kernels_reference.copy(x, y.want, accumulate, n, BR_PART_ALL);
+  IN_PARTS(table->copy(x, y.got, accumulate, n, part));
+  same("y", y);
+}
+
+static void check_add(void) {
+  size_t n = any_size() * 3;
+  float *a = input(n, 1), *b = input(n, 1);
+  struct pair y = output(n);
+  br__kernels_reference.add(a, b, y.want, n, BR_PART_ALL);
+  IN_PARTS(table->add(a, b, y.got, n, part));
+  same("y", y);
+}
+
+static void check_mul(void) {
+  size_t n = any_size() * 3;
+  bool accumulate = coin();
+  float *a = input(n, 1), *b = input(n, 1);
+  struct pair y = output(n);
+  br__kernels_reference.mul(a, b, y.want, accumulate, n, BR_PART_ALL);
+  IN_PARTS(table->mul(a, b, y.got, accumulate, n, part));
+  same("y", y);
+}
+
+static void check_scale(void) {
+  size_t n = any_size() * 3;
+  bool accumulate = coin();
+  float *x = input(n, 1), factor = value(1);
+  struct pair y = output(n);
+  br__kernels_reference.scale(x, factor, y.want, accumulate, n, BR_PART_ALL);
+  IN_PARTS(table->scale(x, factor, y.got, accumulate, n, part));
+  same("y", y);
+}
+
+static void check_channel_mul(void) {
+  size_t N = (size_t)between(1, 4), rows = any_size(), C = any_size();
+  bool accumulate = coin();
+  float *x = input(N * rows * C, 1), *s = input(N * C, 1);
+  struct pair y = output(N * rows * C);
+  br__kernels_reference.channel_mul(x, s, y.want, accumulate, N, rows, C, BR_PART_ALL);
+  IN_PARTS(table->channel_mul(x, s, y.got, accumulate, N, rows, C, part));
+  same("y", y);
+}
+
+static void check_channel_mul_backward_scale(void) {
+  size_t N = (size_t)between(1, 4), rows = any_size(), C = any_size();
+  bool accumulate = coin();
+  float *x = input(N * rows * C, 1), *dy = input(N * rows * C, 1);
+  struct pair ds = output(N * C);
+  br__kernels_reference.channel_mul_backward_scale(x, dy, ds.want, accumulate, N, rows, C, BR_PART_ALL);
+  IN_PARTS(table->channel_mul_backward_scale(x, dy, ds.got, accumulate, N, rows, C, part));
+  same("ds", ds);
+}
+
+static struct br_pool_shape any_pool(void) {
+  struct br_pool_shape d = {.N = between(1, 3), .H = between(3, 12), .W = between(3, 12), .C = (int)any_size(), .R = between(1, 3), .S = between(1, 3)};
+  d.stride_h = between(1, 3), d.stride_w = between(1, 3), d.pad_top = below(d.R), d.pad_left = below(d.S), d.pad_bottom = below(d.R), d.pad_right = below(d.S);
+  d.count_include_pad = coin();
+  d.P = (d.H + d.pad_top + d.pad_bottom - d.R) / d.stride_h + 1, d.Q = (d.W + d.pad_left + d.pad_right - d.S) / d.stride_w + 1;
+  if (coin() && d.P * d.stride_h - d.pad_top < d.H) d.P++; /* ceil mode: one more window that hangs over */
+  return d;
+}
+
+static void check_maxpool_forward(void) {
+  struct br_pool_shape d = any_pool();
+  float *x = input((size_t)(d.N * d.H * d.W * d.C), 1);
+  struct pair y = output((size_t)(d.N * d.P * d.Q * d.C)), taps = output((y.n + 3) / 4);
+  if (coin()) x[below(d.H)] = __builtin_nanf("");
+  br__kernels_reference.maxpool_forward(&d, x, y.want, (uint8_t *)taps.want, BR_PART_ALL);
+  IN_PARTS(table->maxpool_forward(&d, x, y.got, (uint8_t *)taps.got, part));
+  same("y", y), same_bytes("argmax", taps.got, taps.want, y.n);
+  IN_PARTS(table->maxpool_forward(&d, x, y.got, NULL, part));
+  same("y without argmax", y);
+}
+
+static void check_maxpool_backward(void) {
+  struct br_pool_shape d = any_pool();
+  bool accumulate = coin();
+  size_t n = (size_t)(d.N * d.P * d.Q * d.C);
+  uint8_t *argmax = (uint8_t *)take((n + 3) / 4);
+  float *dy = input(n, 1);
+  struct pair dx = output((size_t)(d.N * d.H * d.W * d.C));
+  for (size_t i = 0; i < n; i++) argmax[i] = (uint8_t)below(d.R * d.S);
+  br__kernels_reference.maxpool_backward(&d, argmax, dy, dx.want, accumulate, BR_PART_ALL);
+  IN_PARTS(table->maxpool_backward(&d, argmax, dy, dx.got, accumulate, part));
+  same("dx", dx);
+}
+
+static void check_avgpool_forward(void) {
+  struct br_pool_shape d = any_pool();
+  float *x = input((size_t)(d.N * d.H * d.W * d.C), 1);
+  struct pair y = output((size_t)(d.N * d.P * d.Q * d.C));
+  br__kernels_reference.avgpool_forward(&d, x, y.want, BR_PART_ALL);
+  IN_PARTS(table->avgpool_forward(&d, x, y.got, part));
+  same("y", y);
+}
+
+static void check_avgpool_backward(void) {
+  struct br_pool_shape d = any_pool();
+  bool accumulate = coin();
+  float *dy = input((size_t)(d.N * d.P * d.Q * d.C), 1);
+  struct pair dx = output((size_t)(d.N * d.H * d.W * d.C));
+  br__kernels_reference.avgpool_backward(&d, dy, dx.want, accumulate, BR_PART_ALL);
+  IN_PARTS(table->avgpool_backward(&d, dy, dx.got, accumulate, part));
+  same("dx", dx);
+}
+
+static void check_globalpool_forward(void) {
+  size_t N = (size_t)between(1, 4), rows = any_size(), C = any_size();
+  float *x = input(N * rows * C, 1);
+  struct pair y = output(N * C);
+  br__kernels_reference.globalpool_forward(x, y.want, N, rows, C, BR_PART_ALL);
+  IN_PARTS(table->globalpool_forward(x, y.got, N, rows, C, part));
+  same("y", y);
+}
+
+static void check_globalpool_backward(void) {
+  size_t N = (size_t)between(1, 4), rows = any_size(), C = any_size();
+  bool accumulate = coin();
+  float *dy = input(N * C, 1);
+  struct pair dx = output(N * rows * C);
+  br__kernels_reference.globalpool_backward(dy, dx.want, accumulate, N, rows, C, BR_PART_ALL);
+  IN_PARTS(table->globalpool_backward(dy, dx.got, accumulate, N, rows, C, part));
+  same("dx", dx);
+}
+
+static void check_softmax_forward(void) {
+  size_t rows = any_size(), C = any_size();
+  float *x = input(rows * C, 5);
+  struct pair y = output(rows * C);
+  br__kernels_reference.softmax_forward(x, y.want, rows, C, BR_PART_ALL);
+  IN_PARTS(table->softmax_forward(x, y.got, rows, C, part));
+  same("y", y);
+}
+
+static void check_softmax_backward(void) {
+  size_t rows = any_size(), C = any_size();
+  bool accumulate = coin();
+  float *y = input(rows * C, 1), *dy = input(rows * C, 1);
+  struct pair dx = output(rows * C);
+  br__kernels_reference.softmax_backward(y, dy, dx.want, accumulate, rows, C, BR_PART_ALL);
+  IN_PARTS(table->softmax_backward(y, dy, dx.got, accumulate, rows, C, part));
+  same("dx", dx);
+}
+
+static void check_cross_entropy(void) {
+  size_t rows = any_size(), C = any_size();
+  float *x = input(rows * C, 5), smoothing = coin() ? 0 : 0.1f, scale = value(1), *weights = coin() ? input(C, 1) : NULL;
+  int32_t *label = (int32_t *)take(rows);
+  struct pair loss = output(rows), dx = output(rows * C);
+  bool gradient = below(3) > 0;
+  for (size_t r = 0; r < rows; r++) label[r] = below((int)C);
+  br__kernels_reference.cross_entropy(x, label, weights, smoothing, scale, loss.want, gradient ? dx.want : NULL, rows, C, BR_PART_ALL);
+  IN_PARTS(table->cross_entropy(x, label, weights, smoothing, scale, loss.got, gradient ? dx.got : NULL, rows, C, part));
+  same("loss", loss), same("dx", dx);
+}
+
+static void check_grid_add(void) {
+  size_t n = any_size() * 3;
+  int shift = below(61);
+  float scale = coin() ? 1 : 1 / (float)((int64_t)1 << below(61)), most = 0;
+  float *g = input(n, shift > 55 ? 0.1f * scale : scale);
+  int64_t *got = (int64_t *)(void *)(arena + (arena_used + 63) / 16 * 16), *want = got + n;
+  arena_used += 4 * n + 128;
+  for (size_t i = 0; i < n; i++) got[i] = want[i] = (int64_t)below(1000) - 500;
+  float top = br__kernels_reference.grid_add(g, want, shift, n, BR_PART_ALL);
+  IN_PARTS(float m = table->grid_add(g, got, shift, n, part); if (m > most) most = m);
+  same_bytes("sum", got, want, n * sizeof *got);
+  same_bytes("largest", &most, &top, sizeof top);
+  g[below((int)n)] = __builtin_nanf("");
+  float nan = table->grid_add(g, got, shift, n, BR_PART_ALL);
+  if (nan == nan) differs("NaN", 0);
+}
+
+static void check_grid_get(void) {
+  size_t n = any_size() * 3;
+  struct pair g = output(n);
+  int64_t *sum = (int64_t *)(void *)(arena + (arena_used + 63) / 16 * 16);
+  for (size_t i = 0; i < n; i++) sum[i] = (int64_t)(((uint64_t)br_random_u32(&draw) << 32) | br_random_u32(&draw)) >> below(64);
+  double factor = 1.0 / (double)((int64_t)1 << below(50)) / 3;
+  br__kernels_reference.grid_get(sum, factor, g.want, n, BR_PART_ALL);
+  IN_PARTS(table->grid_get(sum, factor, g.got, n, part));
+  same("g", g);
+}
+
+static void check_sgd_step(void) {
+  size_t n = any_size() * 3;
+  struct br_sgd o = {0.1f, coin() ? 0.9f : 0, coin() ? 1e-4f : 0, coin()};
+  float *g = input(n, 1);
+  struct pair w = output(n), v = output(n);
+  bool momentum = o.momentum != 0 || coin();
+  br__kernels_reference.sgd_step(&o, w.want, g, momentum ? v.want : NULL, n, BR_PART_ALL);
+  IN_PARTS(table->sgd_step(&o, w.got, g, momentum ? v.got : NULL, n, part));
+  same("w", w), same("v", v);
+}
+
+static void check_adam_step(void) {
+  size_t n = any_size() * 3;
+  struct br_adam o = {1e-3f, 0.9f, 0.999f, 1e-8f, coin() ? 1e-2f : 0, 10, 1000, coin()};
+  float *g = input(n, 1);
+  struct pair w = output(n), m = output(n), v = output(n);
+  for (size_t i = 0; i < n; i++) v.got[i] = v.want[i] = v.got[i] * v.got[i];
+  br__kernels_reference.adam_step(&o, w.want, g, m.want, v.want, n, BR_PART_ALL);
+  IN_PARTS(table->adam_step(&o, w.got, g, m.got, v.got, n, part));
+  same("w", w), same("m", m), same("v", v);
+}
+
+static void check_normalise_bytes(void) {
+  size_t pixels = any_size() * 3;
+  int C = between(1, 4);
+  uint8_t *x = (uint8_t *)take(pixels);
+  float *mean = input(4, 100), *factor = input(4, 0.01f);
+  struct pair y = output(pixels * (size_t)C);
+  for (size_t i = 0; i < pixels * (size_t)C; i++) x[i] = (uint8_t)below(256);
+  br__kernels_reference.normalise_bytes(x, y.want, pixels, C, mean, factor, BR_PART_ALL);
+  IN_PARTS(table->normalise_bytes(x, y.got, pixels, C, mean, factor, part));
+  same("y", y);
+}
+
+/* All kernels of the list, `rounds` times each; a kernel without a check does not compile. */
+static void check_table(const struct br_kernels *kernels, int rounds) {
+  static const struct {
+    const char *name;
+    void (*check)(void);
+  } checks[] = {
+#define KERNEL(result, name, parameters, arguments) {#name, check_##name},
+#include <kernel/kernels.def>
+#undef KERNEL
+  };
+  table = kernels;
+  outputs_hash = 0;
+  for (size_t c = 0; c < sizeof checks / sizeof *checks; c++)
+    for (int round = 0; round < rounds; round++) {
+      checks_open(c, (uint64_t)round);
+      checking = checks[c].name;
+      checks[c].check();
+      guards_hold();
+    }
+}
+
+#endif
