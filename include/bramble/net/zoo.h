@@ -4,12 +4,11 @@
 
 #include <bramble/net/graph.h>
 
-/* What can be chosen of a zoo net; 0 (or NULL) takes the net's own default, which the list below names. */
+/* What can be chosen of a zoo net; 0, NULL (and below 0 where it says so) take the net's own default. */
 struct br_zoo_options {
   double width;        /* channel multiplier (mobilenetv2, mobilenetv3) */
   int H, W, C;         /* input; C may be given alone */
   int classes;         /* outputs */
-  const char *version; /* "1.0", "1.1" (squeezenet), "small", "large" (mobilenetv3), "18", "50", "20" (resnet) */
   const char *hidden;  /* sizes of an mlp's hidden layers: "64,64,32" */
   int stem_stride;     /* of mobilenetv2's first convolution: 2, or 1 for small pictures */
   double bn_momentum, bn_eps, dropout; /* below 0: the default */
@@ -26,11 +25,12 @@ struct br_zoo_net {
   const char *name, *about;
   struct br_zoo_options fallback;
   struct br_recipe recipe;
+  /* Adds the net's lines; every option is filled in. */
   void (*build)(struct br_net_text *text, const struct br_zoo_options *options);
 };
 
-/* Entry i of the list in alphabetical order, NULL past its end; the entry of that name, NULL if there is none ("mobilenetv3-small", "resnet50" and
- * "squeezenet1.0" name a version). */
+/* Entry i of the list, NULL past its end; the entry of that name, NULL if there is none. Versions are names of their own: "mobilenetv3-small",
+ * "resnet50", "squeezenet1.0". */
 const struct br_zoo_net *br_zoo_at(int i);
 const struct br_zoo_net *br_zoo_find(const char *name);
 
