@@ -3,6 +3,7 @@
 
 #include <bramble/base/memory.h>
 #include <bramble/base/text.h>
+#include <bramble/data/sheet.h>
 #include <bramble/net/exec.h>
 
 #include <stdio.h>
@@ -41,6 +42,14 @@ static int inspect_graph(struct cli *cli, struct br_model *model) {
   return BR_OK;
 }
 
+static int write_sheet(const char *path, struct br_dataset *data) {
+  struct br_image sheet = {0};
+  int status = br_sheet_draw(data, 20, 10, 64, &sheet);
+  if (status == BR_OK) status = br_image_write_png(path, &sheet);
+  br_image_free(&sheet);
+  return status;
+}
+
 static int inspect_data(struct cli *cli, const char *spec) {
   json_t *parts = json_array();
   bool as_json = option_flag(&cli->options, "json");
@@ -65,6 +74,8 @@ static int inspect_data(struct cli *cli, const char *spec) {
       json_array_append_new(parts, json_pack("{s:s,s:I,s:i,s:i,s:i,s:o}", "part", names[part], "samples", (json_int_t)info->count, "height", info->H, "width", info->W, "channels", info->C, "classes", classes));
       br_memory_free(counts);
     }
+    const char *sheet = option_text(&cli->options, "out");
+    if (status == BR_OK && sheet && part == 0) status = write_sheet(sheet, data);
     br_dataset_close(data);
   }
   if (as_json && status == BR_OK)

@@ -8,9 +8,9 @@
 const struct option_row option_rows[] = {
     /* data */
     {"data", OPTION_TEXT, NULL, 0, 0, "SPEC", DATA, "data set: shapes, cifar10:DIR, cifar100:DIR, mnist:DIR, folder:DIR, tar:FILES, npy:IMAGES,LABELS", "--data cifar10:data"},
-    {"part", OPTION_CHOICE, "test", 0, 0, "train|test", FOR_EVAL | FOR_PREDICT | FOR_INSPECT, "which part of the data set", "--part train"},
-    {"limit", OPTION_INT, "0", 0, 1e15, NULL, DATA | FOR_INSPECT, "use only the first N samples of each part (0: all)", "--limit 1000"},
-    {"skip-bad", OPTION_FLAG, NULL, 0, 0, NULL, DATA | FOR_INSPECT, "leave out pictures that do not decode, and count them", "--skip-bad"},
+    {"part", OPTION_CHOICE, "test", 0, 0, "train|test", FOR_EVAL | FOR_PREDICT | FOR_INSPECT | FOR_DATA, "which part of the data set", "--part train"},
+    {"limit", OPTION_INT, "0", 0, 1e15, NULL, DATA | FOR_INSPECT | FOR_DATA, "use only the first N samples of each part (0: all)", "--limit 1000"},
+    {"skip-bad", OPTION_FLAG, NULL, 0, 0, NULL, DATA | FOR_INSPECT | FOR_DATA, "leave out pictures that do not decode, and count them", "--skip-bad"},
     {"augment", OPTION_TEXT, NULL, 0, 0, "LIST", TRAINING, "flip, crop:PIXELS, resizedcrop:SHARE, cutout:SIDE, jitter:AMOUNT, or none; comma separated (default: the recipe's)", "--augment flip,crop:4"},
     {"mean", OPTION_TEXT, NULL, 0, 0, "R,G,B", DATA | FOR_IMPORT, "means to subtract, of values from 0 to 1 (default: the data set's known ones)", "--mean 0.485,0.456,0.406"},
     {"std", OPTION_TEXT, NULL, 0, 0, "R,G,B", DATA | FOR_IMPORT, "deviations to divide by", "--std 0.229,0.224,0.225"},
@@ -44,6 +44,7 @@ const struct option_row option_rows[] = {
     {"memory", OPTION_SIZE, NULL, 1e6, 1e15, NULL, DATA, "memory each rank may take (default: what is free)", "--memory 900MB"},
     /* output */
     {"out", OPTION_TEXT, NULL, 0, 0, "FILE", FOR_TRAIN | FOR_PREDICT | FOR_INSPECT | FOR_DATA | FOR_IMPORT | FOR_EXPORT | FOR_REPORT, "where the result goes", "--out m.safetensors"},
+    {"shard", OPTION_SIZE, "100MB", 0, 1e15, NULL, FOR_DATA, "size of a shard, about", "--shard 500MB"},
     {"top", OPTION_INT, "5", 1, 1000, NULL, FOR_PREDICT, "answers to show a picture", "--top 3"},
     {"json", OPTION_FLAG, NULL, 0, 0, NULL, FOR_ALL, "results as JSON on stdout, for programs", "--json"},
     {"quiet", OPTION_FLAG, NULL, 0, 0, NULL, FOR_ALL, "no progress and no notes on stderr", "--quiet"},
