@@ -24,6 +24,7 @@ static const struct verb {
     {"eval", FOR_EVAL, cmd_eval, "MODEL", "accuracy, loss, per class, confusion matrix; every sample exactly once"},
     {"predict", FOR_PREDICT, cmd_predict, "MODEL PICTURE...", "the most likely classes of pictures"},
     {"inspect", FOR_INSPECT, cmd_inspect, "MODEL|NET|DATA", "net text, shapes, parameters, work; classes and counts of data"},
+    {"bench", FOR_BENCH, cmd_bench, "train NET", "how fast this machine runs it"},
     {"data", FOR_DATA, cmd_data, "pack|show DATA", "data sets into tar shards; one sample as a picture"},
 };
 #define N_VERBS (sizeof verbs / sizeof *verbs)

@@ -1,8 +1,8 @@
 /* The table of all options, in the order of the help. */
 #include "cli/options.h"
 
-#define NET (FOR_TRAIN | FOR_PLAN | FOR_INSPECT | FOR_ADVISE)
-#define TRAINING (FOR_TRAIN | FOR_PLAN | FOR_ADVISE)
+#define NET (FOR_TRAIN | FOR_PLAN | FOR_INSPECT | FOR_ADVISE | FOR_BENCH)
+#define TRAINING (FOR_TRAIN | FOR_PLAN | FOR_ADVISE | FOR_BENCH)
 #define DATA (FOR_TRAIN | FOR_EVAL | FOR_PREDICT | FOR_PLAN | FOR_ADVISE | FOR_BENCH)
 
 const struct option_row option_rows[] = {
@@ -15,17 +15,17 @@ const struct option_row option_rows[] = {
     {"mean", OPTION_TEXT, NULL, 0, 0, "R,G,B", DATA | FOR_IMPORT, "means to subtract, of values from 0 to 1 (default: the data set's known ones)", "--mean 0.485,0.456,0.406"},
     {"std", OPTION_TEXT, NULL, 0, 0, "R,G,B", DATA | FOR_IMPORT, "deviations to divide by", "--std 0.229,0.224,0.225"},
     /* net */
-    {"width", OPTION_FLOAT, "0", 0, 16, NULL, NET | FOR_BENCH, "channel multiplier of a zoo net (0: its own)", "--width 0.5"},
-    {"input", OPTION_TEXT, NULL, 0, 0, "SIZE", NET | FOR_BENCH, "input height and width: 128 or 96x160 (default: the net's)", "--input 128"},
-    {"classes", OPTION_TEXT, NULL, 0, 0, "N|FILE", NET | FOR_IMPORT | FOR_BENCH, "number of classes, or a file with one name a line (default: the data's)", "--classes 10"},
-    {"hidden", OPTION_TEXT, NULL, 0, 0, "SIZES", NET | FOR_BENCH, "hidden layers of an mlp", "--hidden 64,64,32"},
+    {"width", OPTION_FLOAT, "0", 0, 16, NULL, NET, "channel multiplier of a zoo net (0: its own)", "--width 0.5"},
+    {"input", OPTION_TEXT, NULL, 0, 0, "SIZE", NET, "input height and width: 128 or 96x160 (default: the net's)", "--input 128"},
+    {"classes", OPTION_TEXT, NULL, 0, 0, "N|FILE", NET | FOR_IMPORT, "number of classes, or a file with one name a line (default: the data's)", "--classes 10"},
+    {"hidden", OPTION_TEXT, NULL, 0, 0, "SIZES", NET, "hidden layers of an mlp", "--hidden 64,64,32"},
     {"stem-stride", OPTION_INT, "0", 0, 2, NULL, NET, "stride of mobilenetv2's first convolution (0: its own, 2)", "--stem-stride 1"},
     {"dropout", OPTION_FLOAT, "-1", -1, 0.99, NULL, NET, "dropout rate (-1: the net's own)", "--dropout 0.2"},
     {"bn-momentum", OPTION_FLOAT, "-1", -1, 1, NULL, NET, "batch norm: share of the old running value kept each step, as in Keras (-1: 0.9)", "--bn-momentum 0.99"},
     {"bn-eps", OPTION_FLOAT, "-1", -1, 1, NULL, NET, "batch norm: added to the variance (-1: 1e-5)", "--bn-eps 0.001"},
     /* training */
-    {"batch", OPTION_INT, "0", 0, 1e7, NULL, TRAINING | FOR_BENCH, "samples of one optimiser step (0: the recipe's)", "--batch 576"},
-    {"micro-batch", OPTION_INT, "0", 0, 1e6, NULL, TRAINING | FOR_BENCH, "samples of one unit: batch norm is per unit, and a batch is a whole number of them (0: the recipe's)", "--micro-batch 12"},
+    {"batch", OPTION_INT, "0", 0, 1e7, NULL, TRAINING, "samples of one optimiser step (0: the recipe's)", "--batch 576"},
+    {"micro-batch", OPTION_INT, "0", 0, 1e6, NULL, TRAINING, "samples of one unit: batch norm is per unit, and a batch is a whole number of them (0: the recipe's)", "--micro-batch 12"},
     {"epochs", OPTION_INT, "-1", -1, 1e6, NULL, TRAINING, "passes over the training samples (-1: the recipe's)", "--epochs 10"},
     {"optimiser", OPTION_CHOICE, NULL, 0, 0, "sgd|adam|adamw|lars|lamb|rmsprop", TRAINING, "how weights follow gradients (default: the recipe's)", "--optimiser adam"},
     {"lr", OPTION_FLOAT, NULL, 0, 1e3, NULL, TRAINING, "learning rate (default: the recipe's)", "--lr 0.05"},
@@ -42,6 +42,7 @@ const struct option_row option_rows[] = {
     /* machine */
     {"threads", OPTION_INT, "0", 0, 1024, NULL, DATA, "threads of each rank (0: the node's cores shared by its ranks); not seen in the result", "--threads 2"},
     {"memory", OPTION_SIZE, NULL, 1e6, 1e15, NULL, DATA, "memory each rank may take (default: what is free)", "--memory 900MB"},
+    {"repeats", OPTION_INT, "5", 1, 999, NULL, FOR_BENCH, "measured repeats after a warm-up", "--repeats 9"},
     /* output */
     {"out", OPTION_TEXT, NULL, 0, 0, "FILE", FOR_TRAIN | FOR_PREDICT | FOR_INSPECT | FOR_DATA | FOR_IMPORT | FOR_EXPORT | FOR_REPORT, "where the result goes", "--out m.safetensors"},
     {"shard", OPTION_SIZE, "100MB", 0, 1e15, NULL, FOR_DATA, "size of a shard, about", "--shard 500MB"},

@@ -1,0 +1,93 @@
+/* bramble bench: how fast this machine runs the real thing. bench train NET measures whole optimiser steps, data included. */
+#include "cli/setup.h"
+
+#include <bramble/base/cpu.h>
+#include <bramble/base/memory.h>
+#include <bramble/base/text.h>
+#include <bramble/kernel/kernel.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define REPEATS_MOST 1000
+
+struct timing {
+  double rate[REPEATS_MOST]; /* images per second of each epoch after the warm-up */
+  int n, epochs;
+  double compute, all;
+};
+
+static void on_epoch(void *arg, const struct br_epoch_result *result) {
+  struct timing *t = arg;
+  if (t->epochs++ == 0 || t->n == REPEATS_MOST) return; /* the first is the warm-up */
+  t->rate[t->n++] = result->images_per_second;
+  t->compute += result->ranks[0].compute;
+  t->all += result->seconds;
+}
+
+static int by_value(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static int report(struct cli *cli, struct br_model *model, const struct br_train_options *options, int threads, struct timing *t) {
+  qsort(t->rate, (size_t)t->n, sizeof *t->rate, by_value);
+  double median = t->n ? t->rate[t->n / 2] : 0, best = t->n ? t->rate[t->n - 1] : 0;
+  BR_TRY(br_graph_infer(model->graph, 1));
+  double gflops = 6e-9 * br_graph_cost(model->graph).macs * median; /* forward, and twice that backward */
+  if (option_flag(&cli->options, "json")) {
+    cli_print_json(cli, json_pack("{s:s,s:i,s:i,s:i,s:i,s:f,s:f,s:f,s:f,s:I,s:s,s:s}", "net", cli->options.subjects[1], "batch", options->batch, "micro_batch", options->micro_batch, "ranks", br_comm_size(cli->comm), "threads",
+                                  threads, "images_per_second", median, "best_images_per_second", best, "gflops", gflops, "compute_share", t->all > 0 ? t->compute / t->all : 0.0, "peak_rss_bytes",
+                                  (json_int_t)br_memory_peak_rss_bytes(), "kernels", br_kernel_table_name(), "processor", br_cpu_name()));
+    return BR_OK;
+  }
+  char rss[32];
+  if (cli->speaks)
+    printf("%s batch %d micro-batch %d, %d ranks x %d threads, %s kernels: %.0f images/s median, %.0f best of %d; %.1f GFLOP/s; peak RSS %s\n", cli->options.subjects[1], options->batch, options->micro_batch,
+           br_comm_size(cli->comm), threads, br_kernel_table_name(), median, best, t->n, gflops, br_text_bytes((double)br_memory_peak_rss_bytes(), rss));
+  return BR_OK;
+}
+
+struct bench {
+  struct br_dataset *data;
+  struct br_loader *loader;
+  struct br_model *model;
+  struct br_team *team;
+};
+
+static int bench_train(struct cli *cli, struct bench *b) {
+  const struct options *o = &cli->options;
+  if (o->n_subjects != 2) BR_FAIL(BR_ERROR_USAGE, "bramble bench train takes a net, as in: bramble bench train lenet --batch 32");
+  BR_TRY(setup_open_data(cli, BR_DATA_TRAIN, &b->data));
+  const struct br_recipe *recipe;
+  BR_TRY(setup_open_model(cli, o->subjects[1], br_dataset_info(b->data), &b->model, &recipe));
+  struct br_train_options options;
+  struct br_loader_options loader = {.dataset = b->data};
+  BR_TRY(setup_train_options(cli, recipe, b->model->graph, &options, &loader.augment));
+  BR_TRY(setup_preprocess(cli, b->model->graph, br_dataset_info(b->data)->name, &loader.preprocess));
+  BR_TRY(br_loader_open(&loader, &b->loader));
+  BR_TRY(cli_open_team(cli, &b->team));
+  options.epochs = 1 + (int)option_int(o, "repeats");
+  options.no_evaluation = true;
+  options.bn_recalibrate = 0;
+  struct timing *timing;
+  BR_TRY(br_memory_alloc(1, sizeof *timing, "times", &timing));
+  br_log_to(NULL); /* settings here are for speed, not for accuracy: no advice about it */
+  int status = br_train(cli->comm, b->team, b->model, b->loader, b->data, NULL, NULL, &options, &(struct br_train_watch){.arg = timing, .epoch = on_epoch});
+  if (status == BR_OK) status = report(cli, b->model, &options, br_team_count(b->team), timing);
+  br_memory_free(timing);
+  return status;
+}
+
+int cmd_bench(struct cli *cli) {
+  const char *what = cli->options.n_subjects ? cli->options.subjects[0] : "";
+  if (strcmp(what, "train") != 0) BR_FAIL(BR_ERROR_USAGE, "bramble bench %s: train is possible", what);
+  struct bench b = {0};
+  int status = br_comm_agree(cli->comm, bench_train(cli, &b));
+  br_team_close(b.team);
+  br_model_close(b.model);
+  br_loader_close(b.loader);
+  br_dataset_close(b.data);
+  return status;
+}
