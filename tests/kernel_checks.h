@@ -4,7 +4,6 @@
 #ifndef BRAMBLE_TESTS_KERNEL_CHECKS_H
 #define BRAMBLE_TESTS_KERNEL_CHECKS_H
 
-#include <bramble/base/hash.h>
 #include <bramble/base/memory.h>
 #include <bramble/base/random.h>
 #include <kernel/kernels.h>
@@ -93,12 +92,17 @@ static void *work_of(size_t bytes) {
   return p;
 }
 
+/* Adds to the hash of all outputs (FNV-1a; nothing here may need a library that arm64's compiler lacks). */
+static void hash_outputs(const void *data, size_t bytes) {
+  for (size_t i = 0; i < bytes; i++) outputs_hash = (outputs_hash ^ ((const uint8_t *)data)[i]) * 0x100000001b3u;
+}
+
 static void differs(const char *what, size_t at) {
   if (failures++ < 20) fprintf(stderr, "%s %s: %s differs at %zu\n", table->name, checking, what, at);
 }
 
 static void same_bytes(const char *what, const void *got, const void *want, size_t bytes) {
-  outputs_hash = br_hash64(outputs_hash, got, bytes);
+  hash_outputs(got, bytes);
   if (memcmp(got, want, bytes) == 0) return;
   size_t at = 0;
   while (((const char *)got)[at] == ((const char *)want)[at]) at++;
@@ -116,7 +120,7 @@ static void same(const char *what, struct pair p) {
       return;
     }
   }
-  outputs_hash = br_hash64(outputs_hash, p.got, p.n * sizeof *p.got);
+  hash_outputs(p.got, p.n * sizeof *p.got);
 }
 
 static void guards_hold(void) {
@@ -557,7 +561,7 @@ static void check_table(const struct br_kernels *kernels, int rounds) {
 #undef KERNEL
   };
   table = kernels;
-  outputs_hash = 0;
+  outputs_hash = 0xcbf29ce484222325u;
   for (size_t c = 0; c < sizeof checks / sizeof *checks; c++)
     for (int round = 0; round < rounds; round++) {
       checks_open(c, (uint64_t)round);
