@@ -478,6 +478,90 @@ void br_ref_normalise_bytes(const uint8_t *x, float *y, size_t pixels, int C, co
     for (size_t c = 0; c < (size_t)C; c++) y[i * (size_t)C + c] = ((float)x[i * (size_t)C + c] - mean[c]) * inverse_std[c];
 }
 
+/* --- the inverted residual block: the functions above, one after the other, by the first part alone --- */
+
+size_t br_ref_inverted_residual_work_bytes(const struct br_inverted_residual *b, int parts) {
+  const struct br_conv_shape *d = &b->depthwise;
+  size_t inner = (size_t)d->N * (size_t)(d->H * d->W) * (size_t)d->C, outer = (size_t)d->N * (size_t)(d->P * d->Q) * (size_t)d->C;
+  (void)parts;
+  return (3 * inner + 3 * outer + 2 * (size_t)d->C) * sizeof(float);
+}
+
+/* Scale and inv_std of every channel. */
+static void scales(const float *gamma, const float *var, float eps, size_t C, float *scale, float *inv_std) {
+  for (size_t c = 0; c < C; c++) {
+    inv_std[c] = 1.0f / sqrtf(var[c] + eps);
+    scale[c] = gamma[c] * inv_std[c];
+  }
+}
+
+struct block_buffers {
+  float *h1, *a1, *d1, *h2, *a2, *d2, *scale, *inv_std;
+  size_t inner, outer, E; /* rows before and after the filter; channels */
+};
+
+static struct block_buffers block_open(const struct br_inverted_residual *b, void *work) {
+  const struct br_conv_shape *d = &b->depthwise;
+  struct block_buffers o = {.E = (size_t)d->C, .inner = (size_t)(d->N * d->H * d->W), .outer = (size_t)(d->N * d->P * d->Q)};
+  o.h1 = work, o.a1 = o.h1 + o.inner * o.E, o.d1 = o.a1 + o.inner * o.E;
+  o.h2 = o.d1 + o.inner * o.E, o.a2 = o.h2 + o.outer * o.E, o.d2 = o.a2 + o.outer * o.E;
+  o.scale = o.d2 + o.outer * o.E, o.inv_std = o.scale + o.E;
+  return o;
+}
+
+/* h1, a1, h2, a2; with statistics where forward. */
+static void block_inner(const struct br_inverted_residual *b, const struct block_buffers *o, bool forward) {
+  const float *in = b->x;
+  if (b->expand) {
+    struct br_gemm g = {.M = o->inner, .N = o->E, .K = (size_t)b->C, .A = b->x, .lda = (size_t)b->C, .B = b->w_expand, .ldb = o->E, .C = o->h1, .ldc = o->E};
+    br_ref_gemm(&g, BR_PART_ALL, NULL);
+    if (forward) br_ref_batchnorm_stats(o->h1, o->inner, o->E, b->mean1, b->var1, BR_PART_ALL);
+    scales(b->gamma1, b->var1, b->eps, o->E, o->scale, o->inv_std);
+    br_ref_batchnorm_forward(o->h1, o->inner, o->E, b->mean1, o->scale, b->beta1, BR_ACTIVATION_RELU6, o->a1, BR_PART_ALL);
+    in = o->a1;
+  }
+  br_ref_conv_forward(&b->depthwise, in, b->w_depthwise, o->h2, NULL, BR_PART_ALL, NULL);
+  if (forward) br_ref_batchnorm_stats(o->h2, o->outer, o->E, b->mean2, b->var2, BR_PART_ALL);
+  scales(b->gamma2, b->var2, b->eps, o->E, o->scale, o->inv_std);
+  br_ref_batchnorm_forward(o->h2, o->outer, o->E, b->mean2, o->scale, b->beta2, BR_ACTIVATION_RELU6, o->a2, BR_PART_ALL);
+}
+
+void br_ref_inverted_residual_forward(const struct br_inverted_residual *b, struct br_part part, void *work) {
+  if (part.index > 0) return;
+  struct block_buffers o = block_open(b, work);
+  size_t K = (size_t)b->K;
+  block_inner(b, &o, true);
+  struct br_gemm g = {.M = o.outer, .N = K, .K = o.E, .A = o.a2, .lda = o.E, .B = b->w_project, .ldb = K, .C = b->y, .ldc = K};
+  br_ref_gemm(&g, BR_PART_ALL, NULL);
+}
+
+void br_ref_inverted_residual_backward(const struct br_inverted_residual *b, struct br_part part, void *work) {
+  if (part.index > 0) return;
+  struct block_buffers o = block_open(b, work);
+  size_t K = (size_t)b->K, C = (size_t)b->C;
+  block_inner(b, &o, false);
+  struct br_gemm dw = {.M = o.E, .N = K, .K = o.outer, .A = o.a2, .lda = o.E, .trans_a = true, .B = b->dy, .ldb = K, .C = b->dw_project, .ldc = K};
+  br_ref_gemm(&dw, BR_PART_ALL, NULL);
+  struct br_gemm da = {.M = o.outer, .N = o.E, .K = K, .A = b->dy, .lda = K, .B = b->w_project, .ldb = K, .trans_b = true, .C = o.d2, .ldc = o.E};
+  br_ref_gemm(&da, BR_PART_ALL, NULL);
+  scales(b->gamma2, b->var2, b->eps, o.E, o.scale, o.inv_std);
+  br_ref_batchnorm_backward_sums(o.h2, o.d2, o.outer, o.E, b->mean2, o.inv_std, b->gamma2, b->beta2, BR_ACTIVATION_RELU6, b->dgamma2, b->dbeta2, BR_PART_ALL);
+  br_ref_batchnorm_backward_data(o.h2, o.d2, o.outer, o.E, b->mean2, o.inv_std, b->gamma2, b->beta2, BR_ACTIVATION_RELU6, b->dgamma2, b->dbeta2, o.d2, false, BR_PART_ALL);
+  br_ref_conv_backward_weight(&b->depthwise, b->expand ? o.a1 : b->x, o.d2, b->dw_depthwise, BR_PART_ALL, NULL);
+  if (!b->expand) {
+    br_ref_conv_backward_data(&b->depthwise, o.d2, b->w_depthwise, b->dx, b->accumulate_dx, BR_PART_ALL, NULL);
+    return;
+  }
+  br_ref_conv_backward_data(&b->depthwise, o.d2, b->w_depthwise, o.d1, false, BR_PART_ALL, NULL);
+  scales(b->gamma1, b->var1, b->eps, o.E, o.scale, o.inv_std);
+  br_ref_batchnorm_backward_sums(o.h1, o.d1, o.inner, o.E, b->mean1, o.inv_std, b->gamma1, b->beta1, BR_ACTIVATION_RELU6, b->dgamma1, b->dbeta1, BR_PART_ALL);
+  br_ref_batchnorm_backward_data(o.h1, o.d1, o.inner, o.E, b->mean1, o.inv_std, b->gamma1, b->beta1, BR_ACTIVATION_RELU6, b->dgamma1, b->dbeta1, o.d1, false, BR_PART_ALL);
+  struct br_gemm de = {.M = C, .N = o.E, .K = o.inner, .A = b->x, .lda = C, .trans_a = true, .B = o.d1, .ldb = o.E, .C = b->dw_expand, .ldc = o.E};
+  br_ref_gemm(&de, BR_PART_ALL, NULL);
+  struct br_gemm dx = {.M = o.inner, .N = C, .K = o.E, .A = o.d1, .lda = o.E, .B = b->w_expand, .ldb = o.E, .trans_b = true, .C = b->dx, .ldc = C, .accumulate = b->accumulate_dx};
+  br_ref_gemm(&dx, BR_PART_ALL, NULL);
+}
+
 const struct br_kernels br__kernels_reference = {
     .name = "reference",
 #define KERNEL(result, name, parameters, arguments) .name = br_ref_##name,

@@ -3,6 +3,7 @@
 #ifndef BRAMBLE_KERNEL_REFERENCE_H
 #define BRAMBLE_KERNEL_REFERENCE_H
 
+#include <bramble/kernel/inverted_residual.h>
 #include <bramble/kernel/kernel.h>
 
 #define KERNEL(result, name, parameters, arguments) result br_ref_##name parameters;

@@ -1,0 +1,45 @@
+/* The inverted residual block of MobileNetV2 and its relatives, in training, as one kernel: expand 1x1, batch norm, ReLU6, depthwise
+ * convolution, batch norm, ReLU6, project 1x1. (The last batch norm and the residual stay outside.)
+ *
+ * Everything between expand and project happens to each expanded channel alone, so a tile of channels of the whole micro-batch is
+ * expanded, its exact statistics taken, normalised, filtered, normalised and added to the projection while it is in cache; the
+ * backward pass computes it again. Memory sees x, y and their gradients only. The results have the bits of the same chain of
+ * functions of kernel.h: with inv_std = 1 / sqrt(var + eps),
+ *   h = gemm(x, w_expand); stats(h); a = batchnorm_forward(h, scale = gamma inv_std, RELU6); and so on.
+ * Thread-safe; not collective; allocates nothing and cannot fail. */
+#ifndef BRAMBLE_KERNEL_INVERTED_RESIDUAL_H
+#define BRAMBLE_KERNEL_INVERTED_RESIDUAL_H
+
+#include <bramble/kernel/kernel.h>
+
+struct br_inverted_residual {
+  /* The depthwise convolution, C = K = groups = E the expanded channels, no dilation, kernel up to 11 x 11; its N, H, W, P, Q are the block's. */
+  struct br_conv_shape depthwise;
+  int C, K;    /* channels of x and y */
+  bool expand; /* false: no expand and no first batch norm; x [N,H,W,E] goes to the depthwise convolution as it is, C = E */
+  float eps;
+  const float *x;           /* [N,H,W,C] */
+  const float *w_expand;    /* [C,E] */
+  const float *w_depthwise; /* [R,S,1,E] */
+  const float *w_project;   /* [E,K] */
+  const float *gamma1, *beta1, *gamma2, *beta2; /* [E] */
+  float *mean1, *var1, *mean2, *var2;           /* [E]: batch statistics, written by forward, read by backward */
+  float *y;                                     /* [N,P,Q,K], forward only */
+
+  /* backward only; gradients of weights are not accumulated */
+  const float *dy; /* [N,P,Q,K] */
+  float *dx;       /* [N,H,W,C]; added to where accumulate_dx */
+  bool accumulate_dx;
+  float *dw_expand, *dgamma1, *dbeta1, *dw_depthwise, *dgamma2, *dbeta2, *dw_project;
+
+  /* Where several threads share the work they call at the same time with the same contents, the same `work`, and one barrier for
+   * part.count; NULL for one. */
+  struct br_barrier *barrier;
+};
+
+/* Scratch shared by all `parts` threads of a call. Without the expand's pointers: only shapes are read. */
+size_t br_inverted_residual_work_bytes(const struct br_inverted_residual *block, int parts);
+void br_inverted_residual_forward(const struct br_inverted_residual *block, struct br_part part, void *work);
+void br_inverted_residual_backward(const struct br_inverted_residual *block, struct br_part part, void *work);
+
+#endif
