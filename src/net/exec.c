@@ -64,10 +64,10 @@ static void link_step(struct br_exec *exec, int s, size_t first_input, size_t fi
       .node = step->node, .in_shape = exec->in_shapes + first_input, .n_inputs = step->n_inputs, .in = exec->in + first_input, .din = exec->din + first_input,
       .din_accumulate = exec->accumulate + first_input, .param = exec->param + first_param, .dparam = exec->dparam + first_param,
       .out_shape = &plan->shapes[step->output], .out = step->loss ? NULL : at(exec, plan->value[step->output]),
-      .dout = step->loss ? NULL : at(exec, plan->gradient[step->output]), .saved = at(exec, plan->saved[s]), .shared = exec->shared, .barrier = &exec->barrier,
+      .dout = step->loss ? NULL : at(exec, plan->gradient[step->output]), .saved = at(exec, plan->saved[s]), .shared = exec->shared, .barrier = &exec->barrier, .members = exec->options.members,
       .mode = (int)exec->options.mode, .losses = exec->losses, .activation = step->activation, .activation_alpha = step->alpha};
   for (int k = 0; k < step->n_inputs; k++) exec->in[first_input + (size_t)k] = at(exec, plan->value[step->inputs[k]]);
-  for (int q = 0; q < step->node->n_params; q++) {
+  for (int q = 0; q < step->n_params; q++) {
     int number = step->node->first_param + q;
     const struct br_param *param = &plan->graph->params[number];
     float *block = param->statistic ? exec->batch_statistics : exec->gradient;
@@ -80,7 +80,7 @@ static int allocate(struct br_exec *exec) {
   const struct br_plan *plan = &exec->plan;
   const struct br_graph *graph = plan->graph;
   size_t steps = (size_t)plan->n_steps, inputs = 0, params = 0;
-  for (size_t s = 0; s < steps; s++) inputs += (size_t)plan->steps[s].n_inputs, params += (size_t)plan->steps[s].node->n_params;
+  for (size_t s = 0; s < steps; s++) inputs += (size_t)plan->steps[s].n_inputs, params += (size_t)plan->steps[s].n_params;
   BR_TRY(br_memory_alloc(steps, sizeof *exec->args, "steps", &exec->args));
   BR_TRY(br_memory_alloc(inputs, sizeof *exec->in_shapes, "steps", &exec->in_shapes));
   BR_TRY(br_memory_alloc(inputs, sizeof *exec->in, "steps", &exec->in));
@@ -98,7 +98,7 @@ static int allocate(struct br_exec *exec) {
   for (size_t s = 0; s < steps; s++) {
     link_step(exec, (int)s, input, param);
     input += (size_t)plan->steps[s].n_inputs;
-    param += (size_t)plan->steps[s].node->n_params;
+    param += (size_t)plan->steps[s].n_params;
   }
   return link_gradients(exec);
 }
@@ -151,9 +151,9 @@ static void set_batch(struct br_exec *exec, int n) {
 static void set_params(struct br_exec *exec, const struct br_run *run) {
   const struct br_plan *plan = &exec->plan;
   for (int s = 0; s < plan->n_steps; s++) {
-    const struct br_node *node = plan->steps[s].node;
-    for (int q = 0; q < node->n_params; q++) {
-      const struct br_param *param = &plan->graph->params[node->first_param + q];
+    const struct br_step *step = &plan->steps[s];
+    for (int q = 0; q < step->n_params; q++) {
+      const struct br_param *param = &plan->graph->params[step->node->first_param + q];
       exec->args[s].param[q] = (param->statistic ? run->statistics : run->trained) + param->offset;
     }
   }
@@ -181,7 +181,7 @@ void br_exec_run(struct br_exec *exec, const struct br_run *run, struct br_part 
   for (int s = 0; s < plan->n_steps; s++) {
     struct br_op_args args = exec->args[s];
     args.work = work;
-    plan->steps[s].node->op->forward(&args, part);
+    plan->steps[s].op->forward(&args, part);
     br_barrier_wait(&exec->barrier, part.count);
   }
   if (exec->options.mode != BR_EXEC_TRAIN) return;
@@ -189,7 +189,7 @@ void br_exec_run(struct br_exec *exec, const struct br_run *run, struct br_part 
     if (!plan->steps[s].backward) continue;
     struct br_op_args args = exec->args[s];
     args.work = work;
-    plan->steps[s].node->op->backward(&args, part);
+    plan->steps[s].op->backward(&args, part);
     br_barrier_wait(&exec->barrier, part.count);
   }
 }

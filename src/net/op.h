@@ -44,6 +44,7 @@ struct br_op_args {
   void *work;                /* this member's own */
   void *shared;              /* shared_bytes, common to all members of the exec */
   struct br_barrier *barrier;
+  int members; /* threads that run the exec together */
   enum { BR_RUN_INFER, BR_RUN_STATS, BR_RUN_TRAIN } mode;
   const struct br_run *run;
   float *losses;             /* loss operators write one per sample */

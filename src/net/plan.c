@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-extern const struct br_op br_op_crossentropy, br_op_batchnorm, br_op_conv, br_op_dense;
+extern const struct br_op br_op_crossentropy, br_op_batchnorm, br_op_conv, br_op_dense, br_op_inverted_residual;
 
 struct planner {
   struct br_plan *plan;
@@ -34,6 +34,60 @@ static void count_consumers(struct planner *p) {
     for (int k = 0; k < graph->nodes[i].n_inputs; k++) p->consumers[graph->nodes[i].inputs[k]]++;
 }
 
+/* conv 1x1 without bias, groups or stride: a product of each pixel's channels. */
+static bool is_pointwise(const struct br_step *step) {
+  if (step->op != &br_op_conv || step->activation) return false;
+  const struct br_node *node = step->node;
+  const struct br_value *kernel = br_node_value(node, "kernel"), *stride = br_node_value(node, "stride"), *padding = br_node_value(node, "padding");
+  return br_value_int(kernel, 0) == 1 && br_value_int(kernel, 1) == 1 && br_value_int(stride, 0) == 1 && br_value_int(stride, 1) == 1 && padding->n == 1 && padding->v[0] <= 0 &&
+         br_node_value(node, "bias")->v[0] == 0 && br_node_value(node, "groups")->v[0] == 1;
+}
+
+static bool is_depthwise(const struct planner *p, const struct br_step *step) {
+  if (step->op != &br_op_conv || step->activation) return false;
+  int C = p->plan->shapes[step->inputs[0]].d[3], groups = (int)br_node_value(step->node, "groups")->v[0];
+  const struct br_value *dilation = br_node_value(step->node, "dilation"), *kernel = br_node_value(step->node, "kernel");
+  return (groups == 0 || groups == C) && groups != 1 && step->node->shape.d[3] == C && br_node_value(step->node, "bias")->v[0] == 0 && br_value_int(dilation, 0) == 1 && br_value_int(dilation, 1) == 1 &&
+         br_value_int(kernel, 0) <= 11 && br_value_int(kernel, 1) <= 11;
+}
+
+static bool is_norm_relu6(const struct br_step *step) { return step->op == &br_op_batchnorm && step->activation == BR_ACTIVATION_RELU6; }
+
+/* How many steps from s on are one inverted residual block: 5 with its expansion, 3 without, 0 if they are none. Nobody else may see what is between,
+ * the nodes must lie one behind the other, nothing may be frozen, and both batch norms have one eps. */
+static int inverted_residual_at(const struct planner *p, int s) {
+  const struct br_plan *plan = p->plan;
+  const struct br_step *step = &plan->steps[s];
+  int n = 0, left = plan->n_steps - s;
+  if (left >= 5 && is_pointwise(&step[0]) && is_norm_relu6(&step[1]) && is_depthwise(p, &step[2]) && is_norm_relu6(&step[3]) && is_pointwise(&step[4])) n = 5;
+  if (left >= 3 && is_depthwise(p, &step[0]) && is_norm_relu6(&step[1]) && is_pointwise(&step[2])) n = 3;
+  for (int i = 0; i + 1 < n; i++)
+    if (p->consumers[step[i].output] != 1 || step[i + 1].inputs[0] != step[i].output || step[i].output == plan->graph->output) return 0;
+  if (n == 0 || step[n - 1].node - step[0].node != (n == 5 ? 6 : 3)) return 0;
+  if (n == 5 && br_node_value(step[1].node, "eps")->v[0] != br_node_value(step[3].node, "eps")->v[0]) return 0;
+  for (int i = 0; i < n; i++)
+    for (int q = 0; q < step[i].n_params; q++)
+      if (p->frozen[step[i].node->first_param + q]) return 0;
+  return n;
+}
+
+static void fuse_inverted_residuals(struct planner *p) {
+  struct br_plan *plan = p->plan;
+  int kept = 0;
+  for (int s = 0; s < plan->n_steps;) {
+    struct br_step step = plan->steps[s];
+    int n = inverted_residual_at(p, s);
+    for (int i = 1; i < n; i++) step.n_params += plan->steps[s + i].n_params;
+    if (n > 0) {
+      step.op = &br_op_inverted_residual;
+      step.output = plan->steps[s + n - 1].output;
+    }
+    plan->steps[kept++] = step;
+    s += n > 0 ? n : 1;
+  }
+  plan->n_steps = kept;
+}
+
 static void make_steps(struct planner *p) {
   struct br_plan *plan = p->plan;
   const struct br_graph *graph = plan->graph;
@@ -41,13 +95,13 @@ static void make_steps(struct planner *p) {
     const struct br_node *node = &graph->nodes[i];
     enum br_activation f = br_op_activation(node->op);
     struct br_step *last = plan->n_steps ? &plan->steps[plan->n_steps - 1] : NULL;
-    if (p->options->fuse && last && last->output == node->inputs[0] && p->consumers[last->output] == 1 && last->output != graph->output && !last->activation && carries(last->node->op, f, p->train)) {
+    if (p->options->fuse && last && last->output == node->inputs[0] && p->consumers[last->output] == 1 && last->output != graph->output && !last->activation && carries(last->op, f, p->train)) {
       last->activation = (int)f;
       last->alpha = br_op_alpha(node);
       last->output = i;
       continue;
     }
-    plan->steps[plan->n_steps++] = (struct br_step){.node = node, .inputs = node->inputs, .n_inputs = node->n_inputs, .output = i, .loss = i == graph->loss};
+    plan->steps[plan->n_steps++] = (struct br_step){.op = node->op, .node = node, .n_params = node->n_params, .inputs = node->inputs, .n_inputs = node->n_inputs, .output = i, .loss = i == graph->loss};
   }
   if (graph->loss < 0 && br_shape_rows(&plan->shapes[graph->output]) == (size_t)plan->shapes[graph->output].d[0]) {
     int value = graph->n_nodes;
@@ -55,8 +109,9 @@ static void make_steps(struct planner *p) {
     plan->loss_node = (struct br_node){.name = "loss", .op = &br_op_crossentropy, .inputs = &plan->loss_input, .n_inputs = 1, .attribute[0] = {1, {0}}, .shape = br_shape1(p->options->N)};
     plan->shapes[value] = plan->loss_node.shape;
     p->consumers[graph->output]++;
-    plan->steps[plan->n_steps++] = (struct br_step){.node = &plan->loss_node, .inputs = &plan->loss_input, .n_inputs = 1, .output = value, .loss = true};
+    plan->steps[plan->n_steps++] = (struct br_step){.op = &br_op_crossentropy, .node = &plan->loss_node, .inputs = &plan->loss_input, .n_inputs = 1, .output = value, .loss = true};
   }
+  if (p->options->fuse && p->options->mode != BR_EXEC_INFER) fuse_inverted_residuals(p);
   for (int v = 0; v < n_values(plan); v++) p->maker[v] = -1;
   for (int s = 0; s < plan->n_steps; s++) p->maker[plan->steps[s].output] = s;
 }
@@ -66,7 +121,7 @@ static void find_gradients(struct planner *p) {
   for (int s = 0; s < plan->n_steps && p->train; s++) {
     struct br_step *step = &plan->steps[s];
     for (int k = 0; k < step->n_inputs; k++) step->backward |= plan->needs_gradient[step->inputs[k]];
-    for (int q = 0; q < step->node->n_params; q++) {
+    for (int q = 0; q < step->n_params; q++) {
       int param = step->node->first_param + q;
       step->backward |= !plan->graph->params[param].statistic && !p->frozen[param];
     }
@@ -91,10 +146,10 @@ static bool keeps_content(const struct br_op *op) { return strcmp(op->name, "fla
 static bool in_place(const struct planner *p, const struct br_step *step) {
   const struct br_plan *plan = p->plan;
   int in = step->inputs[0], maker = p->maker[in];
-  if (!(step->node->op->flags & BR_OP_IN_PLACE) || maker < 0 || p->consumers[in] != 1 || in == plan->graph->output) return false;
-  if (keeps_content(step->node->op)) return true;
+  if (!(step->op->flags & BR_OP_IN_PLACE) || maker < 0 || p->consumers[in] != 1 || in == plan->graph->output) return false;
+  if (keeps_content(step->op)) return true;
   if (!p->train) return true;
-  return !(step->node->op->flags & BR_OP_BACKWARD_IN) && !(plan->steps[maker].node->op->flags & BR_OP_BACKWARD_OUT);
+  return !(step->op->flags & BR_OP_BACKWARD_IN) && !(plan->steps[maker].op->flags & BR_OP_BACKWARD_OUT);
 }
 
 static void place_values(struct planner *p) {
@@ -108,14 +163,14 @@ static void place_values(struct planner *p) {
       bool reuse = in_place(p, step);
       plan->value[out] = reuse ? plan->value[step->inputs[0]] : new_storage(plan, br_shape_count(&plan->shapes[out]) * sizeof(float), s, s);
       lengthen(plan, plan->value[out], s);
-      if (step->backward && (step->node->op->flags & BR_OP_BACKWARD_OUT)) lengthen(plan, plan->value[out], back);
+      if (step->backward && (step->op->flags & BR_OP_BACKWARD_OUT)) lengthen(plan, plan->value[out], back);
       if (out == plan->graph->output) lengthen(plan, plan->value[out], 2 * S);
     }
     for (int k = 0; k < step->n_inputs; k++) {
       int storage = plan->value[step->inputs[k]];
       if (storage == BR_NO_STORAGE) continue; /* the net's input lies outside */
       lengthen(plan, storage, s);
-      if (step->backward && (step->node->op->flags & BR_OP_BACKWARD_IN)) lengthen(plan, storage, back);
+      if (step->backward && (step->op->flags & BR_OP_BACKWARD_IN)) lengthen(plan, storage, back);
     }
   }
 }
@@ -133,7 +188,7 @@ static void place_gradients(struct planner *p) {
       int in = step->inputs[k];
       if (!plan->needs_gradient[in]) continue;
       if (plan->gradient[in] == BR_NO_STORAGE) {
-        bool hand_on = k == 0 && !step->loss && (step->node->op->flags & BR_OP_IN_PLACE) && p->consumers[in] == 1 && plan->gradient[step->output] != BR_NO_STORAGE;
+        bool hand_on = k == 0 && !step->loss && (step->op->flags & BR_OP_IN_PLACE) && p->consumers[in] == 1 && plan->gradient[step->output] != BR_NO_STORAGE;
         plan->gradient[in] = hand_on ? plan->gradient[step->output] : new_storage(plan, br_shape_count(&plan->shapes[in]) * sizeof(float), back, back);
       }
       lengthen(plan, plan->gradient[in], back);
@@ -147,8 +202,8 @@ static void place_scratch(struct planner *p) {
     struct br_step *step = &plan->steps[s];
     struct br_shape in[64];
     for (int k = 0; k < step->n_inputs; k++) in[k] = plan->shapes[step->inputs[k]];
-    struct br_op_args args = {.node = step->node, .in_shape = in, .n_inputs = step->n_inputs, .out_shape = &plan->shapes[step->output], .mode = (int)p->options->mode};
-    const struct br_op *op = step->node->op;
+    struct br_op_args args = {.node = step->node, .in_shape = in, .n_inputs = step->n_inputs, .out_shape = &plan->shapes[step->output], .members = p->options->members, .mode = (int)p->options->mode};
+    const struct br_op *op = step->op;
     size_t work = op->work_bytes ? op->work_bytes(&args) : 0, shared = op->shared_bytes ? op->shared_bytes(&args) : 0, saved = op->saved_bytes ? op->saved_bytes(&args) : 0;
     if (work > plan->work_bytes) plan->work_bytes = br_size_align(work);
     if (shared > plan->shared_bytes) plan->shared_bytes = br_size_align(shared);

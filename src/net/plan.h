@@ -9,7 +9,9 @@
 /* One operator to run. Values are numbered like the nodes that make them; a step with an activation riding on it makes the
  * activation's value. */
 struct br_step {
-  const struct br_node *node;
+  const struct br_op *op;
+  const struct br_node *node; /* of a step that stands for several nodes the first; the others lie behind it */
+  int n_params;               /* from node->first_param on */
   const int *inputs; /* values */
   int n_inputs;
   int output; /* value */
