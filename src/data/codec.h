@@ -7,7 +7,9 @@
 
 #define BR__MOST_PIXELS ((uint64_t)1 << 28)
 
-/* Makes `image` H x W x C, growing its block; refuses more than BR__MOST_PIXELS. `name` is for messages. */
+/* Refuses no or more than BR__MOST_PIXELS pixels. `name` is for messages. */
+int br__image_check(const char *name, uint64_t H, uint64_t W);
+/* Makes `image` H x W x C, growing its block, after that check. */
 int br__image_shape(const char *name, struct br_image *image, uint64_t H, uint64_t W, int C);
 
 bool br__is_jpeg(const uint8_t *data, size_t bytes);

@@ -7,9 +7,14 @@
 
 #include <string.h>
 
-int br__image_shape(const char *name, struct br_image *image, uint64_t H, uint64_t W, int C) {
+int br__image_check(const char *name, uint64_t H, uint64_t W) {
   if (H == 0 || W == 0 || H > BR__MOST_PIXELS || W > BR__MOST_PIXELS || H * W > BR__MOST_PIXELS)
     BR_FAIL(BR_ERROR_DATA, "%s: %llu x %llu pixels are more than 2^28; make it smaller", name, (unsigned long long)W, (unsigned long long)H);
+  return BR_OK;
+}
+
+int br__image_shape(const char *name, struct br_image *image, uint64_t H, uint64_t W, int C) {
+  BR_TRY(br__image_check(name, H, W));
   size_t bytes = (size_t)(H * W) * (size_t)C;
   if (bytes > image->capacity_bytes) {
     br_memory_free(image->pixels);

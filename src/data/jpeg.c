@@ -7,6 +7,9 @@
 #include <string.h>
 #include <turbojpeg.h>
 
+/* A block of 8 x 8 pixels takes a bit at least, which is 512; so a header that lies costs little memory. */
+enum { MOST_PIXELS_PER_BYTE = 1024 };
+
 bool br__is_jpeg(const uint8_t *data, size_t bytes) { return bytes >= 3 && data[0] == 0xFF && data[1] == 0xD8 && data[2] == 0xFF; }
 
 /* Adobe's CMYK is stored inverted: 255 is no ink. */
@@ -25,13 +28,13 @@ static int decode(tjhandle handle, const char *name, const uint8_t *data, size_t
   int W, H, subsampling, space;
   if (tjDecompressHeader3(handle, data, bytes, &W, &H, &subsampling, &space) != 0 && !is_whole(handle))
     BR_FAIL(BR_ERROR_DATA, "%s: is no JPEG that can be decoded: %s", name, tjGetErrorStr2(handle));
-  if (W < 1 || H < 1) BR_FAIL(BR_ERROR_DATA, "%s: is a JPEG of %d x %d pixels", name, W, H);
+  BR_TRY(br__image_check(name, (uint64_t)H, (uint64_t)W));
+  if ((uint64_t)W * (uint64_t)H / MOST_PIXELS_PER_BYTE > bytes) BR_FAIL(BR_ERROR_DATA, "%s: %d x %d pixels cannot be in %zu bytes; copy the file again", name, W, H, bytes);
   int shrink = 1, shorter = W < H ? W : H;
   while (shorter_at_least > 0 && shrink < 8 && shorter / (2 * shrink) >= shorter_at_least) shrink *= 2;
   tjscalingfactor factor = {1, shrink};
   int small_W = TJSCALED(W, factor), small_H = TJSCALED(H, factor);
   bool cmyk = space == TJCS_CMYK || space == TJCS_YCCK;
-  if ((uint64_t)W * (uint64_t)H > BR__MOST_PIXELS) BR_FAIL(BR_ERROR_DATA, "%s: %d x %d pixels are more than 2^28; make it smaller", name, W, H);
   BR_TRY(br__image_shape(name, image, (uint64_t)small_H, (uint64_t)small_W, cmyk ? 4 : 3));
   if (tjDecompress2(handle, data, bytes, image->pixels, small_W, 0, small_H, cmyk ? TJPF_CMYK : TJPF_RGB, TJFLAG_ACCURATEDCT) != 0 && !is_whole(handle))
     BR_FAIL(BR_ERROR_DATA, "%s: does not decode: %s", name, tjGetErrorStr2(handle));

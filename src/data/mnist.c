@@ -58,7 +58,7 @@ static int read_idx(const char *path, gzFile file, int dims, uint32_t shape[3], 
   /* The elements come in steps, so that a header that lies costs no memory. */
   size_t capacity = 0, used = 0;
   while (used < bytes) {
-    size_t want = capacity ? 2 * capacity : 64 << 20;
+    size_t want = capacity ? 2 * capacity : 1 << 20;
     if (want > bytes) want = bytes;
     uint8_t *larger;
     BR_TRY(br_memory_alloc(want, 1, path, &larger));

@@ -71,12 +71,17 @@ static void decode_rows(struct png_job *job) {
   png_set_chunk_malloc_max(png, 1 << 24);
   png_read_info(png, job->info);
   uint32_t W = png_get_image_width(png, job->info), H = png_get_image_height(png, job->info);
+  int status = br__image_check(job->name, H, W);
+  if (status != BR_OK) fail_with(job, status);
+  /* Deflate makes 1,032 bytes of one at most; so a header that lies costs little memory. */
+  if (png_get_rowbytes(png, job->info) / 1032 * H > job->bytes) png_error(png, "its size cannot be in so few bytes; copy the file again");
   png_set_expand(png);
   png_set_scale_16(png);
   png_set_gray_to_rgb(png);
   int passes = png_set_interlace_handling(png);
   png_read_update_info(png, job->info);
-  int C = png_get_channels(png, job->info), status = br__image_shape(job->name, job->image, H, W, C);
+  int C = png_get_channels(png, job->info);
+  status = br__image_shape(job->name, job->image, H, W, C);
   if (status != BR_OK) fail_with(job, status);
   size_t stride = (size_t)W * (size_t)C;
   if ((C != 3 && C != 4) || png_get_rowbytes(png, job->info) != stride) png_error(png, "has pixels of an unknown kind");
