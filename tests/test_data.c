@@ -354,6 +354,7 @@ static void test_npy_headers(void **state) {
   npy_refused("{'descr': '|O', 'fortran_order': False, 'shape': (3, 4), }", "another type");
   npy_refused("{'descr': '<f4', 'fortran_order': True, 'shape': (3, 4), }", "C order");
   npy_refused("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 5), }", "has 117 bytes where its header asks for 129");
+  npy_refused("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 3), }", "has 117 bytes where its header asks for 105");
   npy_refused("{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296), }", "larger than memory");
   npy_refused("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,), }", "shape");
   npy_refused("{'descr': '<f4', 'fortran_order': False, 'shape': (3 4), }", "shape");
@@ -600,6 +601,8 @@ static void test_bad_tars(void **state) {
     test_write(name, copy, cut / 512 * 512);
     refused(spec, BR_DATA_TRAIN, name, "copy the file again");
   }
+  test_write(name, copy, 1024 + 512 + 700);
+  refused(spec, BR_DATA_TRAIN, name, "the member at byte 1024 has");
   test_write(name, copy, bytes);
   test_write_at(name, 512 + 512 + 3, "X", 1); /* in a header */
   refused(spec, BR_DATA_TRAIN, name, "no tar header at byte 1024");

@@ -233,23 +233,27 @@ static void test_resize_shorter(void **state) {
   snprintf(spec, sizeof spec, "npy:%s,%s", test_path("x.npy"), test_path("y.npy"));
   struct br_loader_options options = plain();
   if (br_dataset_open(spec, &(struct br_dataset_options){.part = BR_DATA_TRAIN}, &options.dataset) != BR_OK) fail_msg("%s", br_error_message());
-  options.preprocess.H = 16, options.preprocess.W = 20, options.preprocess.resize_shorter = 24;
-  struct br_loader *loader;
-  assert_int_equal(br_loader_open(&options, &loader), BR_OK);
-  float x[16 * 20 * 3];
-  int32_t label;
-  assert_int_equal(br_loader_fill(loader, 0, (uint64_t[]){0}, 1, x, &label), BR_OK);
-  struct br_resize r = {&pixels[label][0][0][0], 20, 50, 3, 0, 0, 20, 50, large, 24, 60};
-  void *work = malloc(br_image_resize_work_bytes(&r));
-  br_image_resize(&r, work);
-  for (int y = 0; y < 16; y++)
-    for (int column = 0; column < 20; column++)
-      for (int c = 0; c < 3; c++) {
-        float value = (x[(y * 20 + column) * 3 + c] * options.preprocess.std[c] + options.preprocess.mean[c]) * 255;
-        assert_true(fabsf(value - large[((y + 4) * 60 + column + 20) * 3 + c]) < 0.51f);
-      }
-  free(work);
-  br_loader_close(loader);
+  options.preprocess.resize_shorter = 24;
+  for (int d = -1; d <= 1; d++) { /* 4 rows and 20 columns are left out before; halves go to the even number */
+    int H = 16 + d, W = 20 + d;
+    options.preprocess.H = H, options.preprocess.W = W;
+    struct br_loader *loader;
+    assert_int_equal(br_loader_open(&options, &loader), BR_OK);
+    float x[17 * 21 * 3];
+    int32_t label;
+    assert_int_equal(br_loader_fill(loader, 0, (uint64_t[]){0}, 1, x, &label), BR_OK);
+    struct br_resize r = {&pixels[label][0][0][0], 20, 50, 3, 0, 0, 20, 50, large, 24, 60};
+    void *work = malloc(br_image_resize_work_bytes(&r));
+    br_image_resize(&r, work);
+    for (int y = 0; y < H; y++)
+      for (int column = 0; column < W; column++)
+        for (int c = 0; c < 3; c++) {
+          float value = (x[(y * W + column) * 3 + c] * options.preprocess.std[c] + options.preprocess.mean[c]) * 255;
+          assert_true(fabsf(value - large[((y + 4) * 60 + column + 20) * 3 + c]) < 0.51f);
+        }
+    free(work);
+    br_loader_close(loader);
+  }
   br_dataset_close(options.dataset);
 }
 

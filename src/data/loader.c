@@ -81,12 +81,15 @@ static void choose_crop(struct br_random *random, float share, const struct br__
   *horizontal = (struct window){left, w, p->W, 0, p->W};
 }
 
+/* Half of a difference, a half rounded to the even number, as torchvision's CenterCrop does. */
+static int half(int difference) { return (difference + (difference >> 1 & 1)) >> 1; }
+
 /* The shorter side becomes p->resize_shorter, the longer one as many pixels as fit it (rounded down), and of that the middle. */
 static void choose_middle(const struct br__picture *picture, const struct br_preprocess *p, struct window *vertical, struct window *horizontal) {
   int64_t H = picture->H, W = picture->W, shorter = H < W ? H : W;
   int all_H = (int)(H * p->resize_shorter / shorter), all_W = (int)(W * p->resize_shorter / shorter);
-  *vertical = (struct window){0, (double)H, all_H, (all_H - p->H + 1) / 2, p->H};
-  *horizontal = (struct window){0, (double)W, all_W, (all_W - p->W + 1) / 2, p->W};
+  *vertical = (struct window){0, (double)H, all_H, half(all_H - p->H), p->H};
+  *horizontal = (struct window){0, (double)W, all_W, half(all_W - p->W), p->W};
 }
 
 static size_t window_bytes(const struct window *window, int in) { return br__axis_bytes(in, window->size, window->out_all, window->count); }

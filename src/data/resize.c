@@ -34,7 +34,6 @@ void br__axis_plan(struct br__axis *axis, int in, double start, double size, int
     int from = low > 0 ? (int)low : 0, to = high < in ? (int)high : in;
     if (from > in - 1) from = in - 1;
     if (to <= from) to = from + 1;
-    if (to > from + taps) to = from + taps; /* one more by rounding has no weight */
     int first = from < in - taps ? from : in - taps;
     float *weight = axis->weight + (size_t)i * (size_t)taps;
     double sum = 0;
