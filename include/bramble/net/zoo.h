@@ -23,6 +23,7 @@ struct br_recipe {
 
 struct br_zoo_net {
   const char *name, *about;
+  const char *alias; /* a second name for the usual one of a family; NULL: none */
   struct br_zoo_options fallback;
   struct br_recipe recipe;
   /* Adds the net's lines; every option is filled in. */
@@ -30,7 +31,7 @@ struct br_zoo_net {
 };
 
 /* Entry i of the list, NULL past its end; the entry of that name, NULL if there is none. Versions are names of their own: "mobilenetv3-small",
- * "resnet50", "squeezenet1.0". */
+ * "resnet50", "squeezenet1.0"; a family's name alone is its usual version. */
 const struct br_zoo_net *br_zoo_at(int i);
 const struct br_zoo_net *br_zoo_find(const char *name);
 

@@ -1,66 +1,34 @@
 /* MobileNetV2 (Sandler et al. 2018) as torchvision builds it: inverted residuals, batch norm everywhere, channels rounded to multiples of 8;
  * 3,504,872 parameters at width 1 and 1,000 classes. */
-#include <bramble/net/zoo.h>
+#include "net/zoo/brick.h"
 
-#include <stdio.h>
-
-/* Channels scaled by the width and rounded to the nearest multiple of 8, never by more than a tenth down. */
-static int scaled(double channels, double width) {
-  double v = channels * width;
-  int n = (int)(v + 4) / 8 * 8;
-  if (n < 8) n = 8;
-  return n < 0.9 * v ? n + 8 : n;
-}
-
-static void add_norm(struct br_net_text *text, const struct br_zoo_options *o, const char *name, const char *part) {
-  br_net_text_add(text, "%s.%sbn = batchnorm %s.%s momentum=%.17g eps=%.17g", name, part, name, part, o->bn_momentum, o->bn_eps);
-}
-
-/* 1x1 up to `expand` times the channels, 3x3 depthwise, 1x1 down; the input added where shapes allow. Returns via `at` the name of the output. */
-static void add_block(struct br_net_text *text, const struct br_zoo_options *o, const char *name, char at[32], int in, int out, int stride, int expand) {
-  char deep[64];
-  snprintf(deep, sizeof deep, "%s", at);
-  if (expand != 1) {
-    br_net_text_add(text, "%s.expand = conv %s out=%d bias=no", name, at, in * expand);
-    add_norm(text, o, name, "expand");
-    br_net_text_add(text, "%s.expandact = relu6 %s.expandbn", name, name);
-    snprintf(deep, sizeof deep, "%s.expandact", name);
-  }
-  br_net_text_add(text, "%s.depthwise = conv %s out=%d kernel=3 stride=%d padding=1 groups=%d bias=no", name, deep, in * expand, stride, in * expand);
-  add_norm(text, o, name, "depthwise");
-  br_net_text_add(text, "%s.depthwiseact = relu6 %s.depthwisebn", name, name);
-  br_net_text_add(text, "%s.project = conv %s.depthwiseact out=%d bias=no", name, name, out);
-  add_norm(text, o, name, "project");
-  if (stride == 1 && in == out) {
-    br_net_text_add(text, "%s = add %s %s.projectbn", name, at, name);
-    snprintf(at, 32, "%s", name);
-  } else {
-    snprintf(at, 32, "%s.projectbn", name);
-  }
+/* 1x1 up to `expand` times the channels, 3x3 depthwise, 1x1 down; the input added where shapes allow. */
+static struct br__at add_block(struct br_net_text *text, const struct br_zoo_options *o, struct br__at name, struct br__at x, int in, int out, int stride, int expand) {
+  struct br__at at = x;
+  int deep = in * expand;
+  if (expand != 1) at = br__zoo_brick(text, o, at, br__at("%.48s.expand", name.name), (struct br__brick){.out = deep, .activation = "relu6"});
+  at = br__zoo_brick(text, o, at, br__at("%.48s.depthwise", name.name), (struct br__brick){.out = deep, .R = 3, .stride = stride, .groups = deep, .activation = "relu6"});
+  at = br__zoo_brick(text, o, at, br__at("%.48s.project", name.name), (struct br__brick){.out = out});
+  if (stride != 1 || in != out) return at;
+  br_net_text_add(text, "%s = add %s %s", name.name, x.name, at.name);
+  return name;
 }
 
 static void build(struct br_net_text *text, const struct br_zoo_options *o) {
   static const struct {
     int expand, out, repeat, stride;
   } stages[] = {{1, 16, 1, 1}, {6, 24, 2, 2}, {6, 32, 3, 2}, {6, 64, 4, 2}, {6, 96, 3, 1}, {6, 160, 3, 2}, {6, 320, 1, 1}};
-  int in = scaled(32, o->width), number = 0;
-  char at[32] = "stem.act";
+  int in = br__zoo_scaled(32, o->width), number = 0;
   br_net_text_add(text, "x = input %d %d %d", o->H, o->W, o->C);
-  br_net_text_add(text, "stem.conv = conv x out=%d kernel=3 stride=%d padding=1 bias=no", in, o->stem_stride);
-  br_net_text_add(text, "stem.bn = batchnorm stem.conv momentum=%.17g eps=%.17g", o->bn_momentum, o->bn_eps);
-  br_net_text_add(text, "stem.act = relu6 stem.bn");
+  struct br__at at = br__zoo_brick(text, o, br__at("x"), br__at("stem"), (struct br__brick){.out = in, .R = 3, .stride = o->stem_stride, .activation = "relu6"});
   for (size_t s = 0; s < sizeof stages / sizeof *stages; s++)
     for (int i = 0; i < stages[s].repeat; i++) {
-      int out = scaled(stages[s].out, o->width);
-      char name[16];
-      snprintf(name, sizeof name, "block%d", ++number);
-      add_block(text, o, name, at, in, out, i == 0 ? stages[s].stride : 1, stages[s].expand);
+      int out = br__zoo_scaled(stages[s].out, o->width);
+      at = add_block(text, o, br__at("block%d", ++number), at, in, out, i == 0 ? stages[s].stride : 1, stages[s].expand);
       in = out;
     }
-  br_net_text_add(text, "head.conv = conv %s out=%d bias=no", at, scaled(1280, o->width > 1 ? o->width : 1));
-  br_net_text_add(text, "head.bn = batchnorm head.conv momentum=%.17g eps=%.17g", o->bn_momentum, o->bn_eps);
-  br_net_text_add(text, "head.act = relu6 head.bn");
-  br_net_text_add(text, "pool = globalpool head.act");
+  at = br__zoo_brick(text, o, at, br__at("head"), (struct br__brick){.out = br__zoo_scaled(1280, o->width > 1 ? o->width : 1), .activation = "relu6"});
+  br_net_text_add(text, "pool = globalpool %s", at.name);
   br_net_text_add(text, "flat = flatten pool");
   if (o->dropout > 0) br_net_text_add(text, "drop = dropout flat rate=%.17g", o->dropout);
   br_net_text_add(text, "fc = dense %s out=%d", o->dropout > 0 ? "drop" : "flat", o->classes);

@@ -21,7 +21,7 @@ const struct br_zoo_net *br_zoo_at(int i) { return i >= 0 && (size_t)i < N_NETS 
 
 const struct br_zoo_net *br_zoo_find(const char *name) {
   for (size_t i = 0; i < N_NETS; i++)
-    if (strcmp(list[i]->name, name) == 0) return list[i];
+    if (strcmp(list[i]->name, name) == 0 || (list[i]->alias && strcmp(list[i]->alias, name) == 0)) return list[i];
   return NULL;
 }
 
@@ -51,7 +51,9 @@ int br_zoo_open(const char *name, const struct br_zoo_options *options, struct b
     BR_FAIL(BR_ERROR_USAGE, "%s is neither a net of the zoo nor a file; bramble inspect --help says what can be named", name);
   }
   struct br_zoo_options o = filled(options, &net->fallback);
-  if (!(o.width > 0) || o.classes < 1 || o.classes > 1000000) BR_FAIL(BR_ERROR_USAGE, "%s: a width above 0 and 1 to 1000000 classes are possible", name);
+  if (!(o.width > 0 && o.width <= 64)) BR_FAIL(BR_ERROR_USAGE, "%s: a width of %g; above 0 and up to 64 is possible", name, o.width);
+  if (o.classes < 1 || o.classes > 1000000) BR_FAIL(BR_ERROR_USAGE, "%s: %d classes; 1 to 1000000 are possible", name, o.classes);
+  if (o.dropout >= 1) BR_FAIL(BR_ERROR_USAGE, "%s: a dropout of %g; 0 to below 1 is possible", name, o.dropout);
   struct br_net_text *text;
   BR_TRY(br_net_text_open(&text));
   net->build(text, &o);
