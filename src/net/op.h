@@ -7,7 +7,8 @@
 #include <bramble/base/thread.h>
 
 enum br_attribute_kind {
-  BR_ATTRIBUTE_NUMBERS, /* one or more numbers: 3, 3x5, 0x0x1x1 */
+  BR_ATTRIBUTE_NUMBERS, /* one or more whole numbers: 3, 3x5, 8x8x16 */
+  BR_ATTRIBUTE_REAL,    /* one number: 0.9, 1e-5 */
   BR_ATTRIBUTE_BOOL,    /* yes, no */
   BR_ATTRIBUTE_PADDING, /* same, valid, or numbers: p, hxw, topxleftxbottomxright; same is v[0] = -1 with n = 1 */
 };

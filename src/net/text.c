@@ -48,27 +48,40 @@ static int read_word(struct reader *r, const char *what, char word[BR_NAME_BYTES
   return BR_OK;
 }
 
+/* A plain decimal of n characters: no hexadecimal, infinity or NaN, which strtod would take. */
+static bool read_number(const char *p, size_t n, double *number) {
+  char digits[BR_NAME_BYTES], *end;
+  if (n == 0 || n >= sizeof digits || strspn(p, "0123456789.eE+-") < n) return false;
+  memcpy(digits, p, n);
+  digits[n] = 0;
+  *number = strtod(digits, &end);
+  return *end == 0;
+}
+
 /* "3", "3x5" into a value. */
 static int parse_numbers(struct reader *r, const char *place, const char *word, const struct br_attribute *attribute, struct br_value *value) {
   const char *p = word;
   value->n = 0;
   for (;;) {
-    char *end;
-    double number = strtod(p, &end);
-    if (end == p || (p[0] == '0' && (p[1] == 'x' || p[1] == 'X') && attribute->max_numbers > 1)) { /* 0x1 is zero by one, not hexadecimal */
-      if (p[0] == '0' && (p[1] == 'x' || p[1] == 'X'))
-        number = 0, end = (char *)(uintptr_t)p + 1;
-      else
-        FAIL_AT(r, place, "%s=%s: a number was expected", attribute->name, word);
-    }
+    const char *end = p + strcspn(p, "x,");
+    double number;
+    if (!read_number(p, (size_t)(end - p), &number)) FAIL_AT(r, place, "%s=%s: a number was expected", attribute->name, word);
+    if (attribute->kind != BR_ATTRIBUTE_REAL && number != floor(number)) FAIL_AT(r, place, "%s=%s: a whole number was expected", attribute->name, word);
     if (!(number >= attribute->min && number <= attribute->max))
       FAIL_AT(r, place, "%s=%s: %g is not within %g to %g", attribute->name, word, number, attribute->min, attribute->max);
     if (value->n == attribute->max_numbers) FAIL_AT(r, place, "%s=%s: at most %d numbers", attribute->name, word, attribute->max_numbers);
-    value->v[value->n++] = number;
+    value->v[value->n++] = number + 0.0; /* -0 is 0 */
     if (*end == 0) return BR_OK;
-    if (*end != 'x' && *end != ',') FAIL_AT(r, place, "%s=%s: '%c' where x or the end was expected", attribute->name, word, *end);
     p = end + 1;
   }
+}
+
+/* 3x3 is 3 where one number stands for all; not where the numbers are the sizes of a tensor. */
+static void collapse(const struct br_attribute *attribute, struct br_value *value) {
+  if (attribute->kind != BR_ATTRIBUTE_PADDING && attribute->max_numbers != 2) return;
+  for (int i = 1; i < value->n; i++)
+    if (value->v[i] != value->v[0]) return;
+  value->n = 1;
 }
 
 static int parse_value(struct reader *r, const char *place, const char *word, const struct br_attribute *attribute, struct br_value *value) {
@@ -87,6 +100,7 @@ static int parse_value(struct reader *r, const char *place, const char *word, co
   }
   BR_TRY(parse_numbers(r, place, word, attribute, value));
   if (attribute->kind == BR_ATTRIBUTE_PADDING && value->n == 3) FAIL_AT(r, place, "%s=%s: give 1 number, 2 (rows x columns) or 4 (top x left x bottom x right)", attribute->name, word);
+  collapse(attribute, value);
   return BR_OK;
 }
 
@@ -226,6 +240,7 @@ static int read_lines(struct reader *r) {
     r->line++;
   }
   if (r->graph->n_nodes == 0) BR_FAIL(BR_ERROR_DATA, "%s: is an empty net; the first line is like: x = input 32 32 3", r->graph->name);
+  if (r->graph->n_nodes == 1) BR_FAIL(BR_ERROR_DATA, "%s: nothing follows %s; a net has at least one node after its input", r->graph->name, r->graph->nodes[0].name);
   int inputs = 0;
   for (int i = 0; i < r->graph->n_nodes; i++) inputs += r->graph->nodes[i].n_inputs == 0;
   if (inputs != 1 || r->graph->nodes[0].n_inputs != 0) BR_FAIL(BR_ERROR_DATA, "%s: a net has one input, and it is the first node", r->graph->name);
@@ -318,8 +333,7 @@ static void print_value(struct br_net_text *out, const struct br_attribute *attr
   } else if (attribute->kind == BR_ATTRIBUTE_PADDING && value->v[0] < 0) {
     append_part(out, "same");
   } else {
-    bool alike = attribute->kind == BR_ATTRIBUTE_NUMBERS && value->n == 2 && value->v[0] == value->v[1];
-    for (int i = 0; i < (alike ? 1 : value->n); i++) {
+    for (int i = 0; i < value->n; i++) {
       if (i) append_part(out, "x");
       print_number(out, value->v[i]);
     }

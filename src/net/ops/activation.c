@@ -34,7 +34,7 @@ static void run_backward(const struct br_op_args *args, struct br_part part, enu
                                      .shape = shape,                                                                       \
                                      .forward = word##_forward,                                                            \
                                      .backward = word##_backward};
-#define ALPHA(value) {"alpha", BR_ATTRIBUTE_NUMBERS, value, 0, 1e6, 1}
+#define ALPHA(value) {"alpha", BR_ATTRIBUTE_REAL, value, 0, 1e6, 1}
 
 ACTIVATION(relu, BR_ACTIVATION_RELU, BR_OP_BACKWARD_OUT, {0})
 ACTIVATION(relu6, BR_ACTIVATION_RELU6, BR_OP_BACKWARD_OUT, {0})
