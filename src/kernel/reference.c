@@ -57,9 +57,9 @@ void br_ref_prelu_backward(const float *x, const float *alpha, const float *dy, 
       size_t i = r * C + c;
       float slope = x[i] >= 0 ? 1.0f : alpha[c];
       lane[r % 4] = fmaf(dy[i], x[i] >= 0 ? 0.0f : x[i], lane[r % 4]);
-      dx[i] = accumulate ? fmaf(dy[i], slope, dx[i]) : dy[i] * slope;
+      if (dx) dx[i] = accumulate ? fmaf(dy[i], slope, dx[i]) : dy[i] * slope;
     }
-    dalpha[c] = lanes_sum(lane);
+    if (dalpha) dalpha[c] = lanes_sum(lane);
   }
 }
 

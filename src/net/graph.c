@@ -33,6 +33,8 @@ int br_op_param(struct br_inference *inference, const char *suffix, struct br_sh
   struct br_graph *graph = inference->graph;
   struct br_node *node = inference->node;
   size_t count = br_shape_count(&shape);
+  char text[80];
+  if (count > BR_MAX_ELEMENTS) BR_FAIL(BR_ERROR_DATA, "a %s of %s is more than a tensor can have", suffix, br_shape_text(&shape, text));
   if (inference->next_param < node->n_params) { /* a later inference: the batch may change, parameters may not */
     const struct br_param *old = &graph->params[node->first_param + inference->next_param++];
     if (!br_shape_equal(&old->shape, &shape)) BR_FAIL(BR_ERROR_DATA, "parameter %s would change its shape with the input's size", old->name);

@@ -53,7 +53,8 @@ float br_activation_one(enum br_activation f, float alpha, float x);
 float br_expf(float x);  /* within 1 ulp; 0 below -104, inf above 88.72 */
 float br_logf(float x);  /* within 1 ulp; NaN below 0, -inf at 0 */
 
-/* y[r,c] = x >= 0 ? x : alpha[c] x, and its gradients; dalpha[c] is summed over rows in 4 lanes (see br_column_sum). */
+/* y[r,c] = x >= 0 ? x : alpha[c] x, and its gradients; dalpha[c] is summed over rows in 4 lanes (see br_column_sum).
+ * dx and dalpha may be NULL: not wanted. */
 void br_prelu_forward(const float *x, const float *alpha, float *y, size_t rows, size_t C, struct br_part part);
 void br_prelu_backward(const float *x, const float *alpha, const float *dy, float *dx, bool accumulate, float *dalpha, size_t rows, size_t C, struct br_part part);
 

@@ -21,9 +21,10 @@ static int shape(struct br_inference *inference) {
   return br_op_param(inference, "running_var", channels, BR_INIT_ONE, 1, false, true);
 }
 
-/* Kept for the backward pass: mean and 1 / sqrt(var + eps). Shared scratch: gamma / sqrt(var + eps). */
+/* Kept for the backward pass: mean and 1 / sqrt(var + eps). Shared scratch: gamma / sqrt(var + eps) in the forward pass; in the backward pass the
+ * sums that the input's gradient needs where those of frozen parameters are not wanted. */
 static size_t saved_bytes(const struct br_op_args *args) { return 2 * sizeof(float) * (size_t)br_shape_channels(args->out_shape); }
-static size_t shared_bytes(const struct br_op_args *args) { return sizeof(float) * (size_t)br_shape_channels(args->out_shape); }
+static size_t shared_bytes(const struct br_op_args *args) { return 2 * sizeof(float) * (size_t)br_shape_channels(args->out_shape); }
 
 static void forward(const struct br_op_args *args, struct br_part part) {
   size_t rows = br_shape_rows(args->out_shape), C = (size_t)br_shape_channels(args->out_shape), first, last;
@@ -50,19 +51,19 @@ static void backward(const struct br_op_args *args, struct br_part part) {
   size_t rows = br_shape_rows(args->out_shape), C = (size_t)br_shape_channels(args->out_shape);
   const float *mean = args->saved, *inv_std = mean + C;
   enum br_activation f = (enum br_activation)args->activation;
-  br_batchnorm_backward_sums(args->in[0], args->dout, rows, C, mean, inv_std, args->param[GAMMA], args->param[BETA], f, args->dparam[GAMMA], args->dparam[BETA], part);
+  float *scratch = args->shared, *dgamma = args->dparam[GAMMA] ? args->dparam[GAMMA] : scratch, *dbeta = args->dparam[BETA] ? args->dparam[BETA] : scratch + C;
+  br_batchnorm_backward_sums(args->in[0], args->dout, rows, C, mean, inv_std, args->param[GAMMA], args->param[BETA], f, dgamma, dbeta, part);
   br_barrier_wait(args->barrier, part.count);
   if (args->din[0])
-    br_batchnorm_backward_data(args->in[0], args->dout, rows, C, mean, inv_std, args->param[GAMMA], args->param[BETA], f, args->dparam[GAMMA], args->dparam[BETA], args->din[0], args->din_accumulate[0], part);
+    br_batchnorm_backward_data(args->in[0], args->dout, rows, C, mean, inv_std, args->param[GAMMA], args->param[BETA], f, dgamma, dbeta, args->din[0], args->din_accumulate[0], part);
 }
-
 
 const struct br_op br_op_batchnorm = {
     .name = "batchnorm",
     .min_inputs = 1,
     .max_inputs = 1,
     .flags = BR_OP_BACKWARD_IN,
-    .attributes = {{"momentum", BR_ATTRIBUTE_NUMBERS, 0.9, 0, 1, 1}, {"eps", BR_ATTRIBUTE_NUMBERS, 1e-5, 0, 1, 1}},
+    .attributes = {{"momentum", BR_ATTRIBUTE_REAL, 0.9, 0, 1, 1}, {"eps", BR_ATTRIBUTE_REAL, 1e-5, 0, 1, 1}},
     .shape = shape,
     .saved_bytes = saved_bytes,
     .shared_bytes = shared_bytes,

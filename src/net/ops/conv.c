@@ -35,8 +35,8 @@ static int shape(struct br_inference *inference) {
   struct br_window window;
   BR_TRY(br_window_find(node, in->d[1], in->d[2], &window));
   node->shape = br_shape4(in->d[0], window.out[0], window.out[1], K);
-  int fan_in = window.kernel[0] * window.kernel[1] * (C / groups);
-  BR_TRY(br_op_param(inference, "weight", br_shape4(window.kernel[0], window.kernel[1], C / groups, K), BR_INIT_HE_UNIFORM, (float)fan_in, true, false));
+  float fan_in = (float)window.kernel[0] * (float)window.kernel[1] * (float)(C / groups);
+  BR_TRY(br_op_param(inference, "weight", br_shape4(window.kernel[0], window.kernel[1], C / groups, K), BR_INIT_HE_UNIFORM, fan_in, true, false));
   if (has_bias(node)) BR_TRY(br_op_param(inference, "bias", br_shape1(K), BR_INIT_ZERO, 1, false, false));
   return BR_OK;
 }
