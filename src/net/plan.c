@@ -17,6 +17,8 @@ struct planner {
   int *consumers; /* per value: how many steps read it */
   int *maker;     /* per value: the step that makes it, -1 for the input */
   bool *frozen;   /* per parameter */
+  bool *reached;  /* per value: the loss depends on it */
+  bool *kept;     /* per value: a backward pass reads these bytes as its output */
 };
 
 static int n_values(const struct br_plan *plan) { return plan->graph->n_nodes + 1; }
@@ -127,6 +129,12 @@ static void find_gradients(struct planner *p) {
     }
     plan->needs_gradient[step->output] = step->backward && !step->loss;
   }
+  for (int s = plan->n_steps - 1; s >= 0; s--) { /* no gradient comes to what the loss does not depend on */
+    struct br_step *step = &plan->steps[s];
+    step->backward &= step->loss || p->reached[step->output];
+    for (int k = 0; k < step->n_inputs; k++) p->reached[step->inputs[k]] |= step->backward;
+  }
+  for (int v = 0; v < n_values(plan); v++) plan->needs_gradient[v] &= p->reached[v];
 }
 
 static int new_storage(struct br_plan *plan, size_t bytes, int first, int last) {
@@ -145,11 +153,10 @@ static bool keeps_content(const struct br_op *op) { return strcmp(op->name, "fla
 /* May this step write its output over its first input? Nobody else may read that input then or later. */
 static bool in_place(const struct planner *p, const struct br_step *step) {
   const struct br_plan *plan = p->plan;
-  int in = step->inputs[0], maker = p->maker[in];
-  if (!(step->op->flags & BR_OP_IN_PLACE) || maker < 0 || p->consumers[in] != 1 || in == plan->graph->output) return false;
+  int in = step->inputs[0];
+  if (!(step->op->flags & BR_OP_IN_PLACE) || p->maker[in] < 0 || p->consumers[in] != 1 || in == plan->graph->output) return false;
   if (keeps_content(step->op)) return true;
-  if (!p->train) return true;
-  return !(step->op->flags & BR_OP_BACKWARD_IN) && !(plan->steps[maker].op->flags & BR_OP_BACKWARD_OUT);
+  return !p->train || (!(step->op->flags & BR_OP_BACKWARD_IN) && !p->kept[in]);
 }
 
 static void place_values(struct planner *p) {
@@ -163,7 +170,9 @@ static void place_values(struct planner *p) {
       bool reuse = in_place(p, step);
       plan->value[out] = reuse ? plan->value[step->inputs[0]] : new_storage(plan, br_shape_count(&plan->shapes[out]) * sizeof(float), s, s);
       lengthen(plan, plan->value[out], s);
-      if (step->backward && (step->op->flags & BR_OP_BACKWARD_OUT)) lengthen(plan, plan->value[out], back);
+      bool reads_out = step->backward && (step->op->flags & BR_OP_BACKWARD_OUT);
+      if (reads_out) lengthen(plan, plan->value[out], back);
+      p->kept[out] = reads_out || (reuse && p->kept[step->inputs[0]]);
       if (out == plan->graph->output) lengthen(plan, plan->value[out], 2 * S);
     }
     for (int k = 0; k < step->n_inputs; k++) {
@@ -244,6 +253,25 @@ static int pack(struct br_plan *plan) {
   return BR_OK;
 }
 
+/* Shapes for N samples, whatever batch the graph was inferred for: only the first size differs. */
+static int set_shapes(struct br_plan *plan, const struct br_exec_options *options) {
+  const struct br_graph *graph = plan->graph;
+  size_t N = (size_t)options->N;
+  if (options->N < 1 || options->N > 1 << 20) BR_FAIL(BR_ERROR_USAGE, "%s: units of %d samples: 1 to 1048576 are possible", graph->name, options->N);
+  for (int i = 0; i < graph->n_nodes; i++) {
+    struct br_shape *shape = &plan->shapes[i];
+    *shape = graph->nodes[i].shape;
+    if (br_shape_count(shape) / (size_t)shape->d[0] > BR_MAX_ELEMENTS / N)
+      BR_FAIL(BR_ERROR_DATA, "%s:%d: node %s is too large for %d samples at once; make the micro-batch smaller", graph->name, graph->nodes[i].line, graph->nodes[i].name, options->N);
+    shape->d[0] = options->N;
+  }
+  const struct br_shape *out = &plan->shapes[graph->output];
+  char text[80];
+  if (options->mode == BR_EXEC_TRAIN && graph->loss < 0 && br_shape_rows(out) != N)
+    BR_FAIL(BR_ERROR_DATA, "%s: its output of %s is not one row a sample, so it cannot be trained; end it with globalpool or flatten", graph->name, br_shape_text(out, text));
+  return BR_OK;
+}
+
 int br_plan_make(struct br_plan *plan, const struct br_graph *graph, const struct br_exec_options *options) {
   *plan = (struct br_plan){.graph = graph};
   size_t nodes = (size_t)graph->n_nodes + 1;
@@ -255,11 +283,13 @@ int br_plan_make(struct br_plan *plan, const struct br_graph *graph, const struc
   BR_TRY(br_memory_alloc(nodes, sizeof *plan->gradient, "plan", &plan->gradient));
   BR_TRY(br_memory_alloc(nodes, sizeof *plan->saved, "plan", &plan->saved));
   BR_TRY(br_memory_alloc(3 * nodes, sizeof *plan->storages, "plan", &plan->storages));
-  for (int i = 0; i < graph->n_nodes; i++) plan->shapes[i] = graph->nodes[i].shape;
+  BR_TRY(set_shapes(plan, options));
   int status = br_memory_alloc(2 * nodes, sizeof *p.consumers, "plan", &p.consumers);
+  if (status == BR_OK) status = br_memory_alloc(2 * nodes, sizeof *p.reached, "plan", &p.reached);
   if (status == BR_OK) status = br_memory_alloc((size_t)graph->n_params + 1, sizeof *p.frozen, "plan", &p.frozen);
   if (status == BR_OK) {
     p.maker = p.consumers + nodes;
+    p.kept = p.reached + nodes;
     for (int i = 0; options->frozen && i < graph->n_params; i++) p.frozen[i] = options->frozen[i];
     count_consumers(&p);
     make_steps(&p);
@@ -271,6 +301,7 @@ int br_plan_make(struct br_plan *plan, const struct br_graph *graph, const struc
   }
   br_memory_free(p.consumers);
   br_memory_free(p.frozen);
+  br_memory_free(p.reached);
   return status;
 }
 

@@ -44,7 +44,7 @@ struct br_plan {
   size_t arena_bytes, work_bytes /* of one member */, shared_bytes;
 };
 
-/* graph must be inferred for options->N. Freed with br_plan_free also after a failure. */
+/* Freed with br_plan_free also after a failure. Errors: BR_ERROR_USAGE, BR_ERROR_DATA, BR_ERROR_MEMORY. */
 int br_plan_make(struct br_plan *plan, const struct br_graph *graph, const struct br_exec_options *options);
 void br_plan_free(struct br_plan *plan);
 

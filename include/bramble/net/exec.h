@@ -26,9 +26,10 @@ struct br_exec_bytes {
 };
 
 struct br_exec;
-/* What an exec would take, without taking it. */
+/* What an exec would take, without taking it. The graph may have been inferred for any batch. */
 int br_exec_plan(const struct br_graph *graph, const struct br_exec_options *options, struct br_exec_bytes *bytes);
-/* The graph is borrowed and must outlive the exec. Errors: BR_ERROR_MEMORY, BR_ERROR_DATA. */
+/* The graph is borrowed and must outlive the exec. Errors: BR_ERROR_MEMORY; BR_ERROR_USAGE for an N that is not 1 to 2^20; BR_ERROR_DATA for a node too large for N
+ * samples, and in TRAIN for a net without a loss node whose output is not one row a sample. */
 int br_exec_open(const struct br_graph *graph, const struct br_exec_options *options, struct br_exec **out);
 void br_exec_close(struct br_exec *exec); /* NULL does nothing */
 
