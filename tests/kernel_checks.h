@@ -590,6 +590,7 @@ static void check_block(bool backward) {
   struct br_team *team;
   const int parts = between(1, 3);
   b.barrier = &barrier;
+  b.keep = coin() ? take((inner + outer) * e) : NULL;
   struct team_call call = {b, work_of(table->inverted_residual_work_bytes(&b, parts)), false};
   void *work = malloc(br__kernels_reference.inverted_residual_work_bytes(&twin, 1));
   if (br_team_open(parts, &team) != 0) abort();

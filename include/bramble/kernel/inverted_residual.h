@@ -25,6 +25,9 @@ struct br_inverted_residual {
   const float *gamma1, *beta1, *gamma2, *beta2; /* [E] */
   float *mean1, *var1, *mean2, *var2;           /* [E]: batch statistics, written by forward, read by backward */
   float *y;                                     /* [N,P,Q,K], forward only */
+  /* NULL: backward computes the tiles again from x. Else forward leaves them here and backward reads them: faster, where (N H W +
+   * N P Q) E floats stay in cache or memory does not matter. The same bits either way. */
+  float *keep;
 
   /* backward only; gradients of weights are not accumulated */
   const float *dy; /* [N,P,Q,K] */
