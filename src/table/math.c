@@ -81,17 +81,28 @@ static double beta_fraction(double a, double b, double x) {
   return h;
 }
 
-static double incomplete_beta(double a, double b, double x, double one_minus_x) {
-  if (x <= 0) return 0;
-  if (one_minus_x <= 0) return 1;
-  double front = br__exp(log_gamma(a + b) - log_gamma(a) - log_gamma(b) + a * br__log(x) + b * br__log(one_minus_x));
-  if (x < (a + 1) / (a + b + 2)) return front * beta_fraction(a, b, x) / a;
-  return 1 - front * beta_fraction(b, a, one_minus_x) / b;
+/* log(1 + u) for u >= 0 without losing small u: twice the artanh of u / (2 + u). */
+static double log1p_of(double u) {
+  if (u > 0.4) return br__log(1 + u);
+  double s = u / (2 + u), z = s * s, p = 0;
+  for (int i = 21; i >= 1; i -= 2) p = p * z + 1. / i;
+  return 2 * s * p;
+}
+
+/* log of B(a, 1/2); for large a the gamma functions' quotient by its series, which the difference of their logarithms would lose. */
+static double log_beta_half(double a) {
+  const double half_log_pi = 0.572364942924700087072;
+  if (a < 200) return log_gamma(a) + half_log_pi - log_gamma(a + 0.5);
+  double r = 1 / a;
+  return half_log_pi - 0.5 * br__log(a) + r * (1. / 8 - r * r * (1. / 192 - r * r / 640));
 }
 
 double br__student_p(double t, double freedom) {
   if (isnan(t) || freedom <= 0) return NAN;
   if (isinf(t)) return 0;
-  double square = t * t, sum = freedom + square;
-  return incomplete_beta(freedom / 2, 0.5, freedom / sum, square / sum);
+  double a = freedom / 2, u = t * t / freedom, x = 1 / (1 + u), y = u / (1 + u); /* I_x(a, 1/2), y = 1 - x */
+  if (y == 0) return 1;
+  double front = br__exp(0.5 * br__log(y) - a * log1p_of(u) - log_beta_half(a));
+  if (x < (a + 1) / (a + 2.5)) return front * beta_fraction(a, 0.5, x) / a;
+  return 1 - front * beta_fraction(0.5, a, y) / 0.5;
 }

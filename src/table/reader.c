@@ -3,6 +3,7 @@
  * type. All ranks take the same decisions at the same points. */
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
+#include <bramble/base/text.h>
 
 #include "slice.h"
 
@@ -111,33 +112,14 @@ static int same_header(struct reader *r, size_t file, const unsigned char *text,
 
 /* --- columns ------------------------------------------------------------------------------------------------------------- */
 
-/* Letters to change, add or remove to make one name the other, at most 64 letters long. */
-static size_t distance(const char *a, const char *b) {
-  size_t row[65], n = strlen(b);
-  if (n > 64 || strlen(a) > 64) return SIZE_MAX;
-  for (size_t j = 0; j <= n; j++) row[j] = j;
-  for (size_t i = 0; a[i]; i++) {
-    size_t diagonal = row[0]++;
-    for (size_t j = 0; j < n; j++) {
-      size_t change = diagonal + (a[i] != b[j]), least = row[j] + 1 < row[j + 1] + 1 ? row[j] + 1 : row[j + 1] + 1;
-      diagonal = row[j + 1];
-      row[j + 1] = change < least ? change : least;
-    }
-  }
-  return row[n];
-}
-
 static int find_name(char *const *names, size_t n, const char *name, size_t *out) {
-  size_t best = SIZE_MAX, nearest = 0;
-  for (size_t i = 0; i < n; i++) {
-    size_t d = distance(name, names[i]);
+  for (size_t i = 0; i < n; i++)
     if (strcmp(name, names[i]) == 0) {
       *out = i;
       return BR_OK;
     }
-    if (d < best) best = d, nearest = i;
-  }
-  if (best <= 3) BR_FAIL(BR_ERROR_DATA, "there is no column %s; did you mean %s?", name, names[nearest]);
+  const char *nearest = br_text_nearest(name, (const char *const *)names, n);
+  if (nearest) BR_FAIL(BR_ERROR_DATA, "there is no column %s; did you mean %s?", name, nearest);
   BR_FAIL(BR_ERROR_DATA, "there is no column %s among the %zu (%s, ...)", name, n, n ? names[0] : "none");
 }
 
@@ -161,6 +143,8 @@ static int choose_columns(struct reader *r) {
     status = find_name(r->all_names, r->n_names, r->options->wanted[i], &found);
     if (status == BR_OK)
       kept[found] = true;
+    else if (r->options->lenient)
+      status = BR_OK;
     else
       br_error_prefix(status, "%s", r->sources.list[0].path);
   }
@@ -184,7 +168,10 @@ static int apply_choices(struct reader *r) {
   for (size_t i = 0; i < r->options->n_choices; i++) {
     const struct br_column_choice *choice = &r->options->choices[i];
     size_t in_file;
-    BR_TRY(find_name(r->all_names, r->n_names, choice->name, &in_file));
+    if (find_name(r->all_names, r->n_names, choice->name, &in_file) != BR_OK) {
+      if (r->options->lenient) continue;
+      return br_error_prefix(BR_ERROR_DATA, "%s", r->sources.list[0].path);
+    }
     for (size_t c = 0; c < r->layout.n_columns; c++)
       if (r->layout.field[c] == in_file && choice->type != BR_COLUMN_AUTO) {
         r->layout.type[c] = choice->type;

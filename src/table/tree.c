@@ -86,7 +86,7 @@ end:
 
 int br_tree_train(struct br_comm *comm, struct br_team *team, const struct br_task *task, const struct br_tree_settings *settings, struct br_table_model **out, json_t *report) {
   static const char *const names[] = {"entropy", "gini", "mse"};
-  enum br__criterion criterion;
+  enum br__criterion criterion = BR__MSE;
   struct br__trees *trees = NULL;
   *out = NULL;
   BR_TRY(check(task, settings, &criterion));

@@ -41,6 +41,7 @@ struct br_csv_options {
   const struct br_column_choice *choices;
   size_t n_choices;
   bool skip_bad_rows;      /* rows with another number of fields are counted and left out; otherwise they are an error */
+  bool lenient;            /* wanted or chosen columns that the file lacks are left out: who needs them says so better */
   size_t slice_bytes;      /* 0: 256 KiB; tests use small ones */
 };
 
