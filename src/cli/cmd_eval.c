@@ -1,5 +1,6 @@
 /* bramble eval: a model over a part of a data set, every sample exactly once. */
 #include "cli/setup.h"
+#include "cli/table.h"
 
 #include <bramble/base/memory.h>
 #include <bramble/train/evaluate.h>
@@ -58,6 +59,7 @@ static int open_inputs(struct cli *cli, struct evaluating *e) {
 
 int cmd_eval(struct cli *cli) {
   if (cli->options.n_subjects != 1) BR_FAIL(BR_ERROR_USAGE, "bramble eval takes one model file, as in: bramble eval m.safetensors --data cifar10:DIR");
+  if (table_is_model(cli->options.subjects[0])) return table_eval(cli);
   struct evaluating e = {0};
   struct br_evaluation result = {0};
   int status = br_comm_agree(cli->comm, open_inputs(cli, &e));

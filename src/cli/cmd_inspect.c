@@ -1,5 +1,6 @@
 /* bramble inspect: what a model, a net or a data set is. */
 #include "cli/setup.h"
+#include "cli/table.h"
 
 #include <bramble/base/memory.h>
 #include <bramble/base/text.h>
@@ -94,6 +95,7 @@ static bool is_data(const char *subject) {
 
 int cmd_inspect(struct cli *cli) {
   if (cli->options.n_subjects != 1) BR_FAIL(BR_ERROR_USAGE, "bramble inspect takes one model, net or data set, as in: bramble inspect lenet");
+  if (table_is_csv(cli->options.subjects[0]) || table_is_model(cli->options.subjects[0])) return table_inspect(cli);
   if (!cli->speaks) return BR_OK;
   const char *subject = cli->options.subjects[0];
   if (is_data(subject)) return inspect_data(cli, subject);

@@ -1,5 +1,6 @@
 /* bramble predict: the most likely classes of single pictures. */
 #include "cli/setup.h"
+#include "cli/table.h"
 
 #include <bramble/base/memory.h>
 #include <bramble/data/image.h>
@@ -115,6 +116,7 @@ static int run(struct predicting *p) {
 }
 
 int cmd_predict(struct cli *cli) {
+  if (cli->options.n_subjects == 1 && table_is_model(cli->options.subjects[0])) return table_predict(cli);
   if (cli->options.n_subjects < 2) BR_FAIL(BR_ERROR_USAGE, "bramble predict takes a model and pictures, as in: bramble predict m.safetensors photo.jpg");
   struct predicting p = {.cli = cli};
   int status = cli->speaks ? run(&p) : BR_OK; /* a few pictures are one rank's work */

@@ -1,5 +1,6 @@
 /* bramble train: opens data and net, trains, saves the model and its log. */
 #include "cli/setup.h"
+#include "cli/table.h"
 
 #include <bramble/base/hash.h>
 #include <bramble/base/memory.h>
@@ -155,6 +156,7 @@ static int run(struct training *t) {
 
 int cmd_train(struct cli *cli) {
   if (cli->options.n_subjects != 1) BR_FAIL(BR_ERROR_USAGE, "bramble train takes one net or model, as in: bramble train lenet --out m.safetensors");
+  if (table_is_kind(cli->options.subjects[0])) return table_train(cli);
   struct training t = {.cli = cli, .subject = cli->options.subjects[0], .out = option_text(&cli->options, "out")};
   int status = run(&t);
   close_all(&t);

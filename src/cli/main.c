@@ -20,10 +20,10 @@ static const struct verb {
   int (*run)(struct cli *cli);
   const char *subjects, *about;
 } verbs[] = {
-    {"train", FOR_TRAIN, cmd_train, "NET|MODEL", "train a zoo net, a net text file, or a model further"},
+    {"train", FOR_TRAIN, cmd_train, "NET|MODEL|KIND", "train a zoo net, a net text file, or a model further; linear or tree on a table"},
     {"eval", FOR_EVAL, cmd_eval, "MODEL", "accuracy, loss, per class, confusion matrix; every sample exactly once"},
     {"predict", FOR_PREDICT, cmd_predict, "MODEL PICTURE...", "the most likely classes of pictures"},
-    {"inspect", FOR_INSPECT, cmd_inspect, "MODEL|NET|DATA", "net text, shapes, parameters, work; classes and counts of data"},
+    {"inspect", FOR_INSPECT, cmd_inspect, "MODEL|NET|DATA|CSV", "net text, shapes, parameters, work; classes and counts of data; columns of a CSV file"},
     {"bench", FOR_BENCH, cmd_bench, "train NET", "how fast this machine runs it"},
     {"data", FOR_DATA, cmd_data, "pack|show DATA", "data sets into tar shards; one sample as a picture"},
 };

@@ -3,17 +3,36 @@
 
 #define NET (FOR_TRAIN | FOR_PLAN | FOR_INSPECT | FOR_ADVISE | FOR_BENCH)
 #define TRAINING (FOR_TRAIN | FOR_PLAN | FOR_ADVISE | FOR_BENCH)
+#define TABLES (FOR_TRAIN | FOR_EVAL | FOR_PREDICT | FOR_INSPECT)
 #define DATA (FOR_TRAIN | FOR_EVAL | FOR_PREDICT | FOR_PLAN | FOR_ADVISE | FOR_BENCH)
 
 const struct option_row option_rows[] = {
     /* data */
-    {"data", OPTION_TEXT, NULL, 0, 0, "SPEC", DATA, "data set: shapes, cifar10:DIR, cifar100:DIR, mnist:DIR, folder:DIR, tar:FILES, npy:IMAGES,LABELS", "--data cifar10:data"},
+    {"data", OPTION_TEXT, NULL, 0, 0, "SPEC", DATA, "CSV file of a table; data set: shapes, cifar10:DIR, cifar100:DIR, mnist:DIR, folder:DIR, tar:FILES, npy:IMAGES,LABELS", "--data cifar10:data"},
     {"part", OPTION_CHOICE, "test", 0, 0, "train|test", FOR_EVAL | FOR_PREDICT | FOR_INSPECT | FOR_DATA, "which part of the data set", "--part train"},
     {"limit", OPTION_INT, "0", 0, 1e15, NULL, DATA | FOR_INSPECT | FOR_DATA, "use only the first N samples of each part (0: all)", "--limit 1000"},
     {"skip-bad", OPTION_FLAG, NULL, 0, 0, NULL, DATA | FOR_INSPECT | FOR_DATA, "leave out pictures that do not decode, and count them", "--skip-bad"},
     {"augment", OPTION_TEXT, NULL, 0, 0, "LIST", TRAINING, "flip, crop:PIXELS, resizedcrop:SHARE, cutout:SIDE, jitter:AMOUNT, or none; comma separated (default: the recipe's)", "--augment flip,crop:4"},
     {"mean", OPTION_TEXT, NULL, 0, 0, "R,G,B", DATA | FOR_IMPORT, "means to subtract, of values from 0 to 1 (default: the data set's known ones)", "--mean 0.485,0.456,0.406"},
     {"std", OPTION_TEXT, NULL, 0, 0, "R,G,B", DATA | FOR_IMPORT, "deviations to divide by", "--std 0.229,0.224,0.225"},
+    /* tables */
+    {"target", OPTION_TEXT, NULL, 0, 0, "COLUMN", FOR_TRAIN, "tables: the column to predict", "--target price"},
+    {"features", OPTION_TEXT, NULL, 0, 0, "COLUMNS", FOR_TRAIN, "tables: columns to learn from, commas between (default: all but the target)", "--features model_year,odometer"},
+    {"types", OPTION_TEXT, NULL, 0, 0, "LIST", FOR_TRAIN, "tables: types that are not to be inferred: number, category, date", "--types zip=category"},
+    {"split", OPTION_FLOAT, "1", 0.001, 1, NULL, FOR_TRAIN, "tables: share of the rows to train on; the rest are the test part (1: all)", "--split 0.7"},
+    {"drop-missing", OPTION_FLAG, NULL, 0, 0, NULL, FOR_TRAIN, "tables: leave out rows that lack a feature (linear models always do)", "--drop-missing"},
+    {"header", OPTION_CHOICE, "guess", 0, 0, "guess|yes|no", TABLES, "tables: whether the first record holds names", "--header no"},
+    {"separator", OPTION_TEXT, NULL, 0, 0, "CHAR", TABLES, "tables: what lies between fields: a character, or tab (default: sniffed)", "--separator tab"},
+    {"bad-rows", OPTION_CHOICE, "fail", 0, 0, "fail|skip", TABLES, "tables: rows with another number of fields", "--bad-rows skip"},
+    {"ridge", OPTION_FLOAT, "0", 0, 1e300, NULL, FOR_TRAIN, "linear: L2 penalty on the coefficients", "--ridge 1"},
+    {"lasso", OPTION_FLOAT, "0", 0, 1e300, NULL, FOR_TRAIN, "linear: weight of the elastic net's penalty", "--lasso 0.1"},
+    {"l1-ratio", OPTION_FLOAT, "1", 0, 1, NULL, FOR_TRAIN, "linear: L1 share of the elastic net's penalty (1: the lasso)", "--l1-ratio 0.5"},
+    {"criterion", OPTION_CHOICE, "auto", 0, 0, "auto|gini|entropy|mse", FOR_TRAIN, "tree: impurity; gini and entropy make the target a category", "--criterion entropy"},
+    {"max-depth", OPTION_INT, "30", 1, 200, NULL, FOR_TRAIN, "tree: deepest node", "--max-depth 10"},
+    {"min-rows", OPTION_INT, "1", 1, 1e15, NULL, FOR_TRAIN, "tree: fewest rows of a leaf", "--min-rows 2"},
+    {"min-gain", OPTION_FLOAT, "0", 0, 1e300, NULL, FOR_TRAIN, "tree: what a split must take off the impurity, per row", "--min-gain 0.01"},
+    {"row", OPTION_TEXT, NULL, 0, 0, "VALUES", FOR_PREDICT, "tables: one row to predict, name=value with commas between", "--row model_year=2015,odometer=60000"},
+    {"probabilities", OPTION_FLAG, NULL, 0, 0, NULL, FOR_PREDICT, "tables: one column for every class's probability", "--probabilities"},
     /* net */
     {"width", OPTION_FLOAT, "0", 0, 16, NULL, NET, "channel multiplier of a zoo net (0: its own)", "--width 0.5"},
     {"input", OPTION_TEXT, NULL, 0, 0, "SIZE", NET, "input height and width: 128 or 96x160 (default: the net's)", "--input 128"},
@@ -40,7 +59,7 @@ const struct option_row option_rows[] = {
     {"bn-recalibrate", OPTION_INT, "4096", 0, 1e9, NULL, TRAINING, "training samples for exact batch-norm statistics before each evaluation (0: moving averages)", "--bn-recalibrate 0"},
     {"seed", OPTION_INT, "1", 0, 9e15, NULL, TRAINING | FOR_EVAL | FOR_INSPECT | FOR_DATA, "seed of everything random", "--seed 7"},
     /* machine */
-    {"threads", OPTION_INT, "0", 0, 1024, NULL, DATA, "threads of each rank (0: the node's cores shared by its ranks); not seen in the result", "--threads 2"},
+    {"threads", OPTION_INT, "0", 0, 1024, NULL, DATA | FOR_INSPECT, "threads of each rank (0: the node's cores shared by its ranks); not seen in the result", "--threads 2"},
     {"memory", OPTION_SIZE, NULL, 1e6, 1e15, NULL, DATA, "memory each rank may take (default: what is free)", "--memory 900MB"},
     {"repeats", OPTION_INT, "5", 1, 999, NULL, FOR_BENCH, "measured repeats after a warm-up", "--repeats 9"},
     /* output */

@@ -1,0 +1,25 @@
+/* Using a model on a table: how good it is, and what it says of each row. */
+#ifndef BRAMBLE_TABLE_EVALUATE_H
+#define BRAMBLE_TABLE_EVALUATE_H
+
+#include <bramble/table/model.h>
+#include <bramble/table/rows.h>
+
+/* Measures the model on the rows with a role (rows NULL: all rows of the table). Added to `report`:
+ * numbers: rows, r2, rmse, mae; classes: rows, accuracy, log_loss (natural; probabilities below 1e-15 count as that), auc for two
+ * classes (exact, ties count half), and classes_unseen, rows whose class the training did not have (they count as wrong). Rows without a
+ * target or without an answer are left out and counted as rows_without. All sums are exact: integers on a grid of 2^-44 of the
+ * largest target (errors beyond 256 times that count as 256 times), so they are the same bits on any number of ranks.
+ * Errors: BR_ERROR_DATA where columns lack. Collective. */
+int br_table_evaluate(struct br_comm *comm, struct br_team *team, const struct br_table_model *model, const struct br_table *table, const struct br_rows *rows, json_t *report);
+
+/* Writes the answer for every row as CSV, in input order: a column prediction; for classes prediction, probability and, with
+ * `all_classes`, one column for each class. `path` is written by rank 0, complete or not at all. *unknown (may be NULL) counts
+ * categories the model does not know. Collective. */
+int br_table_predict_csv(struct br_comm *comm, struct br_team *team, const struct br_table_model *model, const struct br_table *table, bool all_classes, const char *path, uint64_t *unknown);
+
+/* The answer for one row written as "year=2015,odometer=60000,fuel=gas": features not named are missing. *report gets
+ * prediction, and for classes probability and probabilities {class: p} of the ten likeliest. Not collective. */
+int br_table_predict_row(const struct br_table_model *model, const char *row, json_t **report);
+
+#endif

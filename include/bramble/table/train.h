@@ -1,0 +1,43 @@
+/* Training: from rows of a table to a model. Every function here is Collective; models and reports are the same bits on any number of
+ * ranks and threads. The caller owns *out (br_table_model_close); facts for people are added to `report` (NULL: not wanted). */
+#ifndef BRAMBLE_TABLE_TRAIN_H
+#define BRAMBLE_TABLE_TRAIN_H
+
+#include <bramble/table/model.h>
+#include <bramble/table/rows.h>
+
+/* What to learn from. Borrowed for the call. */
+struct br_task {
+  const struct br_table *table;
+  const size_t *features;
+  size_t n_features;
+  size_t target;
+  const struct br_rows *rows; /* those with role TRAIN are learned from */
+  uint64_t seed;
+  size_t memory_bytes;        /* what training may take beside the table; 0: no limit */
+};
+
+/* Least squares with an intercept. ridge: |y - Xb|^2 + ridge |b|^2; lasso > 0: |y - Xb|^2 / 2n + lasso (l1_ratio |b|_1 + (1 - l1_ratio) |b|^2 / 2),
+ * the elastic net (l1_ratio 1: the lasso). The intercept is never penalised; categories become 0/1 columns, the first one is the base.
+ * Report: rows, coefficients, intercept, standard_errors, t, p (without penalty), excluded (collinear columns), r2, rmse, and
+ * test.r2, test.rmse where there are test rows, from the exact sums. */
+struct br_linear_settings {
+  double ridge, lasso, l1_ratio;
+};
+int br_linear_train(struct br_comm *comm, struct br_team *team, const struct br_task *task, const struct br_linear_settings *settings, struct br_table_model **out, json_t *report);
+
+/* A decision tree. Splits are searched at every distinct value of a column with at most 65,535 of them, otherwise at up to 4,096
+ * quantiles; categories by sets, as they are; missing values go to the side that learns best. Ties: the first feature, then the lower
+ * threshold, then missing values to the right. Classes are predicted where the target is a category, numbers otherwise. Every rank holds
+ * all training rows in bins while it trains.
+ * Report: rows, leaves, depth, nodes, importances. Errors: BR_ERROR_MEMORY where that does not fit in task->memory_bytes, with the numbers. */
+enum br_tree_criterion { BR_TREE_AUTO, BR_TREE_GINI, BR_TREE_ENTROPY, BR_TREE_MSE };
+struct br_tree_settings {
+  enum br_tree_criterion criterion; /* AUTO: gini for classes, mse for numbers */
+  int max_depth;                    /* 1 to 200 */
+  uint64_t min_rows;                /* of a leaf, at least 1 */
+  double min_gain;                  /* of a split: what it takes off the impurity, per row of the node (bits for entropy) */
+};
+int br_tree_train(struct br_comm *comm, struct br_team *team, const struct br_task *task, const struct br_tree_settings *settings, struct br_table_model **out, json_t *report);
+
+#endif

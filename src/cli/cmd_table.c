@@ -1,0 +1,285 @@
+/* The verbs for tables: train linear|tree, eval, predict and inspect on CSV files and models of tables. The verbs' own files ask
+ * table_subject() first and come here. Results are JSON objects; without --json they are printed as lines. */
+#include "cli/table.h"
+
+#include <bramble/base/hash.h>
+#include <bramble/base/memory.h>
+#include <bramble/store/file.h>
+#include <bramble/store/safetensors.h>
+#include <bramble/table/evaluate.h>
+#include <bramble/table/task.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool table_is_kind(const char *word) {
+  enum br_table_model_kind kind;
+  return br_table_model_kind_parse(word, &kind) == BR_OK;
+}
+
+bool table_is_model(const char *path) {
+  struct br_safetensors *file;
+  size_t n = strlen(path);
+  if (n < 12 || strcmp(path + n - 12, ".safetensors") != 0 || br_safetensors_open(path, &file) != BR_OK) return false;
+  const char *format = br_safetensors_metadata(file, "format");
+  bool is = format && strncmp(format, "bramble.table.", 14) == 0;
+  br_safetensors_close(file);
+  return is;
+}
+
+bool table_is_csv(const char *path) {
+  static const char *const ends[] = {".csv", ".tsv", ".csv.gz", ".tsv.gz", ".txt"};
+  size_t n = strlen(path);
+  for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+    if (n >= strlen(ends[i]) && strcmp(path + n - strlen(ends[i]), ends[i]) == 0) return true;
+  return false;
+}
+
+/* --- printing ------------------------------------------------------------------------------------------------------------ */
+
+static void print_value(const json_t *value) {
+  if (json_is_real(value))
+    printf("%.9g", json_real_value(value));
+  else if (json_is_integer(value))
+    printf("%lld", (long long)json_integer_value(value));
+  else if (json_is_boolean(value))
+    printf(json_is_true(value) ? "yes" : "no");
+  else if (json_is_string(value))
+    printf("%s", json_string_value(value));
+  else
+    printf("-");
+}
+
+static bool all_plain(const json_t *array) {
+  size_t i;
+  json_t *value;
+  json_array_foreach(array, i, value) if (json_is_object(value) || json_is_array(value)) return false;
+  return true;
+}
+
+/* An object as lines: one fact a line, inner objects indented, lists of plain values on one line. */
+static void print_object(json_t *object, int indent) {
+  const char *key;
+  json_t *value;
+  json_object_foreach(object, key, value) {
+    printf("%*s%-*s ", indent, "", 20 - indent, key);
+    if (json_is_object(value)) {
+      printf("\n");
+      print_object(value, indent + 2);
+    } else if (json_is_array(value) && all_plain(value)) {
+      size_t i;
+      json_t *item;
+      json_array_foreach(value, i, item) {
+        printf(i ? ", " : "");
+        print_value(item);
+      }
+      printf("\n");
+    } else if (json_is_array(value)) {
+      size_t i;
+      json_t *item;
+      printf("\n");
+      json_array_foreach(value, i, item) {
+        if (json_is_object(item)) print_object(item, indent + 2);
+        printf("\n");
+      }
+    } else {
+      print_value(value);
+      printf("\n");
+    }
+  }
+}
+
+/* Prints the report on rank 0 and frees it. */
+static void print_report(struct cli *cli, json_t *report) {
+  if (cli->speaks && option_flag(&cli->options, "json")) {
+    json_dumpf(report, stdout, JSON_COMPACT | JSON_REAL_PRECISION(17));
+    putchar('\n');
+  } else if (cli->speaks) {
+    print_object(report, 0);
+  }
+  fflush(stdout);
+  json_decref(report);
+}
+
+/* --- options ------------------------------------------------------------------------------------------------------------- */
+
+static int csv_options(struct cli *cli, const char *path, struct br_csv_options *csv) {
+  const struct options *o = &cli->options;
+  const char *separator = option_text(o, "separator");
+  *csv = (struct br_csv_options){.path = path, .header = option_choice(o, "header") == 0 ? -1 : option_choice(o, "header") == 1, .skip_bad_rows = option_choice(o, "bad-rows") == 1};
+  if (separator) {
+    csv->separator = strcmp(separator, "tab") == 0 || strcmp(separator, "\\t") == 0 ? '\t' : separator[0];
+    if (separator[1] && csv->separator != '\t') BR_FAIL(BR_ERROR_USAGE, "--separator %s: one character, or tab, was expected", separator);
+  }
+  return BR_OK;
+}
+
+static int need_data(struct cli *cli, const char **path) {
+  *path = option_text(&cli->options, "data");
+  if (!*path) BR_FAIL(BR_ERROR_USAGE, "--data is missing: a CSV file, or a pattern such as 'part-*.csv'");
+  return BR_OK;
+}
+
+static int task_options(struct cli *cli, enum br_table_model_kind kind, struct br_task_options *task) {
+  const struct options *o = &cli->options;
+  const char *path;
+  BR_TRY(need_data(cli, &path));
+  *task = (struct br_task_options){.target = option_text(o, "target"), .features = option_text(o, "features"), .types = option_text(o, "types"), .drop_missing = option_flag(o, "drop-missing") || kind == BR_TABLE_LINEAR, .train_share = option_float(o, "split"), .seed = (uint64_t)option_int(o, "seed")};
+  int criterion = option_choice(o, "criterion");
+  task->classes = kind == BR_TABLE_TREE && (criterion == BR_TREE_GINI || criterion == BR_TREE_ENTROPY);
+  if (option_given(o, "memory")) task->memory_bytes = (size_t)option_size(o, "memory");
+  if (!task->target) BR_FAIL(BR_ERROR_USAGE, "--target is missing: the column to predict");
+  return csv_options(cli, path, &task->csv);
+}
+
+/* --- the verbs ----------------------------------------------------------------------------------------------------------- */
+
+static int learn(struct cli *cli, struct br_team *team, enum br_table_model_kind kind, const struct br_task *task, struct br_table_model **model, json_t *report) {
+  const struct options *o = &cli->options;
+  if (kind == BR_TABLE_LINEAR) {
+    struct br_linear_settings settings = {.ridge = option_float(o, "ridge"), .lasso = option_float(o, "lasso"), .l1_ratio = option_float(o, "l1-ratio")};
+    return br_linear_train(cli->comm, team, task, &settings, model, report);
+  }
+  struct br_tree_settings settings = {.criterion = (enum br_tree_criterion)option_choice(o, "criterion"), .max_depth = (int)option_int(o, "max-depth"), .min_rows = (uint64_t)option_int(o, "min-rows"), .min_gain = option_float(o, "min-gain")};
+  return br_tree_train(cli->comm, team, task, &settings, model, report);
+}
+
+static int save(struct cli *cli, const struct br_table_model *model, json_t *report) {
+  const char *path = option_text(&cli->options, "out");
+  if (!path || !cli->speaks) return BR_OK;
+  char hash[65];
+  BR_TRY(br_table_model_save(model, path));
+  BR_TRY(br_hash_file(path, hash));
+  json_object_set_new(report, "file", json_string(path));
+  json_object_set_new(report, "sha256", json_string(hash));
+  return BR_OK;
+}
+
+static int train(struct cli *cli, struct br_team *team, enum br_table_model_kind kind, json_t *report) {
+  struct br_task_options options;
+  struct br_task_data data;
+  struct br_table_model *model = NULL;
+  const char *out = option_text(&cli->options, "out");
+  int status = task_options(cli, kind, &options);
+  if (status == BR_OK && out && cli->speaks) status = br_file_check_writable(out);
+  BR_TRY(br_comm_agree(cli->comm, status));
+  BR_TRY(br_task_open(cli->comm, team, &options, &data));
+  json_object_set_new(report, "model", json_string(br_table_model_kind_name(kind)));
+  json_object_set_new(report, "dropped", json_integer((json_int_t)data.rows.dropped));
+  status = learn(cli, team, kind, &data.task, &model, report);
+  if (status == BR_OK && data.rows.test) {
+    json_t *test = json_object();
+    json_object_set_new(report, "test", test);
+    status = br_table_evaluate(cli->comm, team, model, data.table, &data.rows, test);
+  }
+  if (status == BR_OK) status = br_comm_agree(cli->comm, save(cli, model, report));
+  br_table_model_close(model);
+  br_task_close(&data);
+  return status;
+}
+
+int table_train(struct cli *cli) {
+  enum br_table_model_kind kind;
+  struct br_team *team = NULL;
+  BR_TRY(br_table_model_kind_parse(cli->options.subjects[0], &kind));
+  BR_TRY(br_comm_agree(cli->comm, cli_open_team(cli, &team)));
+  json_t *report = json_object();
+  int status = train(cli, team, kind, report);
+  if (status == BR_OK)
+    print_report(cli, report);
+  else
+    json_decref(report);
+  br_team_close(team);
+  return status;
+}
+
+/* A model and a table for it. */
+static int open_both(struct cli *cli, struct br_team *team, struct br_table_model **model, struct br_table **table) {
+  struct br_csv_options csv = {0};
+  const char *path = NULL;
+  int status = br_table_model_open(cli->options.subjects[0], model);
+  if (status == BR_OK) status = need_data(cli, &path);
+  if (status == BR_OK) status = csv_options(cli, path, &csv);
+  BR_TRY(br_comm_agree(cli->comm, status));
+  return br_table_read_for(cli->comm, team, *model, &csv, table);
+}
+
+int table_eval(struct cli *cli) {
+  struct br_table_model *model = NULL;
+  struct br_table *table = NULL;
+  struct br_team *team = NULL;
+  json_t *report = json_object();
+  int status = br_comm_agree(cli->comm, cli_open_team(cli, &team));
+  if (status == BR_OK) status = open_both(cli, team, &model, &table);
+  if (status == BR_OK) status = br_table_evaluate(cli->comm, team, model, table, NULL, report);
+  if (status == BR_OK)
+    print_report(cli, report);
+  else
+    json_decref(report);
+  br_table_close(table);
+  br_table_model_close(model);
+  br_team_close(team);
+  return status;
+}
+
+static int predict_row(struct cli *cli, const char *row) {
+  struct br_table_model *model = NULL;
+  json_t *report = NULL;
+  int status = br_table_model_open(cli->options.subjects[0], &model);
+  if (status == BR_OK) status = br_table_predict_row(model, row, &report);
+  if (status == BR_OK) print_report(cli, report);
+  br_table_model_close(model);
+  return status;
+}
+
+static int predict_file(struct cli *cli) {
+  struct br_table_model *model = NULL;
+  struct br_table *table = NULL;
+  struct br_team *team = NULL;
+  const char *out = option_text(&cli->options, "out");
+  uint64_t unknown = 0;
+  if (!out) BR_FAIL(BR_ERROR_USAGE, "--out is missing: the CSV file for the predictions");
+  int status = br_comm_agree(cli->comm, cli_open_team(cli, &team));
+  if (status == BR_OK) status = open_both(cli, team, &model, &table);
+  if (status == BR_OK) status = br_table_predict_csv(cli->comm, team, model, table, option_flag(&cli->options, "probabilities"), out, &unknown);
+  if (status == BR_OK && unknown) br_warn("%llu values are categories the model does not know; they count as missing", (unsigned long long)unknown);
+  if (status == BR_OK) print_report(cli, json_pack("{s:s,s:I,s:I}", "file", out, "rows", (json_int_t)br_table_rows(table), "unknown_categories", (json_int_t)unknown));
+  br_table_close(table);
+  br_table_model_close(model);
+  br_team_close(team);
+  return status;
+}
+
+int table_predict(struct cli *cli) {
+  const char *row = option_text(&cli->options, "row");
+  if (!row) return predict_file(cli);
+  return br_comm_agree(cli->comm, cli->speaks ? predict_row(cli, row) : BR_OK);
+}
+
+static int inspect_model(struct cli *cli) {
+  struct br_table_model *model;
+  BR_TRY(br_table_model_open(cli->options.subjects[0], &model));
+  json_t *report = br_table_model_describe(model);
+  char *text = option_flag(&cli->options, "json") ? NULL : br_table_model_text(model, 200);
+  if (report) print_report(cli, report);
+  if (text) printf("\n%s", text);
+  free(text);
+  br_table_model_close(model);
+  return BR_OK;
+}
+
+int table_inspect(struct cli *cli) {
+  if (table_is_model(cli->options.subjects[0])) return br_comm_agree(cli->comm, cli->speaks ? inspect_model(cli) : BR_OK);
+  struct br_csv_options csv;
+  struct br_team *team = NULL;
+  json_t *report = NULL;
+  int status = csv_options(cli, cli->options.subjects[0], &csv);
+  if (status == BR_OK) status = cli_open_team(cli, &team);
+  status = br_comm_agree(cli->comm, status);
+  if (status == BR_OK) status = br_table_inspect(cli->comm, team, &csv, &report);
+  if (status == BR_OK) print_report(cli, report);
+  br_team_close(team);
+  return status;
+}

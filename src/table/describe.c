@@ -1,0 +1,203 @@
+/* What is in a table, column by column, in one pass over what was read. */
+#include <bramble/base/error.h>
+#include <bramble/base/memory.h>
+#include <bramble/cluster/exact.h>
+#include <bramble/table/task.h>
+
+#include "bins.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DISTINCT_LIMIT 65536
+#define SHOWN_ROWS 5
+
+/* Facts of one number column on this rank. */
+struct facts {
+  int64_t missing, infinite;
+  double low, high;
+  struct br_sum sum;
+  uint64_t *set; /* ordered keys, hashed */
+  size_t n_set;
+  bool many;
+};
+
+static void add_distinct(struct facts *f, uint64_t key) {
+  size_t mask = 4 * DISTINCT_LIMIT - 1, s = (size_t)(key * 0x9E3779B97F4A7C15u >> 20) & mask;
+  for (; f->set[s]; s = (s + 1) & mask)
+    if (f->set[s] == key) return;
+  if (f->n_set == DISTINCT_LIMIT) {
+    f->many = true;
+    return;
+  }
+  f->set[s] = key;
+  f->n_set++;
+}
+
+static int gather_facts(const struct br_table *t, size_t column, struct facts *f) {
+  double *x;
+  bool number = br_table_type(t, column) != BR_COLUMN_CATEGORY;
+  *f = (struct facts){.low = INFINITY, .high = -INFINITY};
+  BR_TRY(br_memory_alloc(4 * (size_t)DISTINCT_LIMIT, sizeof *f->set, "distinct values", &f->set));
+  BR_TRY(br_memory_alloc(br_table_largest_block(t), sizeof *x, "values", &x));
+  for (size_t b = 0; b < br_table_blocks(t); b++) {
+    br_table_numbers(t, column, b, x);
+    for (size_t i = 0; i < br_table_block_rows(t, b); i++) {
+      if (isnan(x[i])) {
+        f->missing++;
+        continue;
+      }
+      if (!number) continue;
+      f->infinite += isinf(x[i]) != 0;
+      f->low = x[i] < f->low ? x[i] : f->low;
+      f->high = x[i] > f->high ? x[i] : f->high;
+      br_sum_add(&f->sum, x[i]);
+      if (!f->many) add_distinct(f, br__ordered(x[i]));
+    }
+  }
+  br_memory_free(x);
+  return BR_OK;
+}
+
+/* Distinct values on all ranks: -1 when there are more than the limit. */
+static int count_distinct(struct br_comm *comm, struct facts *f, int64_t *out) {
+  size_t n = 0;
+  for (size_t s = 0; s < 4 * (size_t)DISTINCT_LIMIT; s++)
+    if (f->set[s]) f->set[n++] = f->set[s];
+  int64_t many = f->many;
+  BR_TRY(br_comm_max_i64(comm, &many, 1));
+  *out = many ? -1 : (int64_t)n;
+  if (many || br_comm_size(comm) == 1) return BR_OK;
+  unsigned char *all = NULL;
+  size_t *sizes = NULL, total = 0;
+  int status = br_memory_alloc((size_t)br_comm_size(comm), sizeof *sizes, "ranks", &sizes);
+  if (status == BR_OK) status = br_comm_gather(comm, f->set, n * sizeof *f->set, 0, &all, sizes);
+  for (int r = 0; status == BR_OK && br_comm_rank(comm) == 0 && r < br_comm_size(comm); r++) total += sizes[r] / sizeof *f->set;
+  uint64_t *keys = (uint64_t *)(void *)all, *scratch = NULL;
+  if (status == BR_OK) status = br_memory_alloc(total, sizeof *scratch, "distinct values", &scratch);
+  if (status == BR_OK && total) br__sort_u64(keys, scratch, total);
+  *out = 0;
+  for (size_t i = 0; status == BR_OK && i < total; i++) *out += i == 0 || keys[i] != keys[i - 1];
+  if (*out > DISTINCT_LIMIT) *out = -1;
+  br_memory_free(scratch);
+  br_memory_free(sizes);
+  br_memory_free(all);
+  BR_TRY(br_comm_agree(comm, status));
+  return br_comm_broadcast(comm, out, sizeof *out, 0);
+}
+
+/* The lowest and highest of all ranks by ordered keys. */
+static int span(struct br_comm *comm, struct facts *f) {
+  int64_t x[2] = {-(int64_t)(br__ordered(f->low) ^ (uint64_t)1 << 63), (int64_t)(br__ordered(f->high) ^ (uint64_t)1 << 63)};
+  BR_TRY(br_comm_max_i64(comm, x, 2));
+  f->low = br__from_ordered((uint64_t)-x[0] ^ (uint64_t)1 << 63);
+  f->high = br__from_ordered((uint64_t)x[1] ^ (uint64_t)1 << 63);
+  return BR_OK;
+}
+
+static json_t *text_json(const char *text) {
+  json_t *value = json_string(text);
+  return value ? value : json_string("(not UTF-8)");
+}
+
+/* The commonest categories: counts are exact sums. */
+static int report_categories(struct br_comm *comm, const struct br_table *t, size_t column, json_t *into) {
+  size_t n = br_table_categories(t, column);
+  int64_t *count;
+  int32_t *codes;
+  BR_TRY(br_memory_alloc(n, sizeof *count, "categories", &count));
+  int status = br_memory_alloc(br_table_largest_block(t), sizeof *codes, "categories", &codes);
+  for (size_t b = 0; status == BR_OK && b < br_table_blocks(t); b++) {
+    br_table_codes(t, column, b, codes);
+    for (size_t i = 0; i < br_table_block_rows(t, b); i++)
+      if (codes[i] >= 0) count[codes[i]]++;
+  }
+  if (status == BR_OK) br_memory_free(codes);
+  status = br_comm_agree(comm, status);
+  if (status == BR_OK) status = br_comm_sum_i64(comm, count, n);
+  json_t *most = json_array();
+  for (int k = 0; status == BR_OK && k < 5; k++) {
+    size_t best = 0;
+    for (size_t c = 1; c < n; c++)
+      if (count[c] > count[best]) best = c;
+    if (n == 0 || count[best] <= 0) break;
+    json_array_append_new(most, json_pack("{s:o,s:I}", "value", text_json(br_table_category(t, column, best)), "rows", (json_int_t)count[best]));
+    count[best] = 0;
+  }
+  json_object_set_new(into, "most", most);
+  br_memory_free(count);
+  return status;
+}
+
+static int report_column(struct br_comm *comm, const struct br_table *t, size_t column, json_t *into) {
+  struct facts f;
+  enum br_column_type type = br_table_type(t, column);
+  json_object_set_new(into, "name", text_json(br_table_name(t, column)));
+  json_object_set_new(into, "type", json_string(br_column_type_name(type)));
+  if (type == BR_COLUMN_TEXT) return BR_OK;
+  BR_TRY(br_comm_agree(comm, gather_facts(t, column, &f)));
+  int64_t distinct = (int64_t)br_table_categories(t, column), counts[2] = {f.missing, f.infinite};
+  int status = br_comm_sum_i64(comm, counts, 2);
+  if (status == BR_OK && type != BR_COLUMN_CATEGORY) status = count_distinct(comm, &f, &distinct);
+  if (status == BR_OK) status = span(comm, &f);
+  if (status == BR_OK) status = br_comm_sum_exact(comm, &f.sum, 1);
+  br_memory_free(f.set);
+  BR_TRY(status);
+  int64_t there = (int64_t)br_table_rows(t) - counts[0];
+  json_object_set_new(into, "missing", json_integer(counts[0]));
+  if (counts[1]) json_object_set_new(into, "infinite", json_integer(counts[1]));
+  json_object_set_new(into, "distinct", distinct < 0 ? json_string("more than 65536") : json_integer(distinct));
+  if (type == BR_COLUMN_CATEGORY) return report_categories(comm, t, column, into);
+  if (there == 0) return BR_OK;
+  double mean = br_sum_value(&f.sum) / (double)there;
+  json_object_set_new(into, "low", isfinite(f.low) ? json_real(f.low) : json_null());
+  json_object_set_new(into, "high", isfinite(f.high) ? json_real(f.high) : json_null());
+  json_object_set_new(into, "mean", isfinite(mean) ? json_real(mean) : json_null());
+  return BR_OK;
+}
+
+/* The first rows as lists of values; they lie on the first rank that has any. */
+static json_t *first_rows(const struct br_table *t) {
+  json_t *rows = json_array();
+  double *x;
+  if (br_table_blocks(t) == 0 || br_table_block_first(t, 0) != 0 || br_memory_alloc(br_table_largest_block(t), sizeof *x, "values", &x) != BR_OK) return rows;
+  size_t n = br_table_block_rows(t, 0) < SHOWN_ROWS ? br_table_block_rows(t, 0) : SHOWN_ROWS;
+  for (size_t i = 0; i < n; i++) json_array_append_new(rows, json_array());
+  for (size_t c = 0; c < br_table_columns(t); c++) {
+    enum br_column_type type = br_table_type(t, c);
+    if (type != BR_COLUMN_TEXT) br_table_numbers(t, c, 0, x);
+    for (size_t i = 0; i < n; i++) {
+      json_t *value = type == BR_COLUMN_TEXT ? json_string("...") : !isfinite(x[i]) ? json_null() : type == BR_COLUMN_CATEGORY ? text_json(br_table_category(t, c, (size_t)x[i])) : json_real(x[i]);
+      json_array_append_new(json_array_get(rows, i), value);
+    }
+  }
+  br_memory_free(x);
+  return rows;
+}
+
+int br_table_inspect(struct br_comm *comm, struct br_team *team, const struct br_csv_options *csv, json_t **report) {
+  struct br_table *t;
+  BR_TRY(br_table_read_csv(comm, team, csv, &t));
+  char separator[2] = {br_table_separator(t), 0};
+  json_t *columns = json_array(), *root = json_pack("{s:I,s:s,s:b,s:o}", "rows", (json_int_t)br_table_rows(t), "separator", separator, "header", br_table_has_header(t), "columns", columns);
+  int status = BR_OK;
+  if (br_table_bad_rows(t)) json_object_set_new(root, "bad_rows", json_integer((json_int_t)br_table_bad_rows(t)));
+  for (size_t c = 0; status == BR_OK && c < br_table_columns(t); c++) {
+    json_t *column = json_object();
+    json_array_append_new(columns, column);
+    status = report_column(comm, t, c, column);
+    uint64_t row;
+    const char *text = br_table_first_text(t, c, &row);
+    if (text) json_object_set_new(column, "no_number", json_pack("{s:I,s:o}", "row", (json_int_t)row, "text", text_json(text)));
+  }
+  json_object_set_new(root, "first_rows", first_rows(t));
+  br_table_close(t);
+  if (status != BR_OK) {
+    json_decref(root);
+    return status;
+  }
+  *report = root;
+  return BR_OK;
+}

@@ -1,0 +1,263 @@
+/* Answers for rows: a whole table as CSV in its order, or one row given as text. */
+#include <bramble/base/error.h>
+#include <bramble/base/memory.h>
+#include <bramble/base/text.h>
+#include <bramble/store/csv.h>
+#include <bramble/store/file.h>
+#include <bramble/table/evaluate.h>
+
+#include "model.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BATCH 64 /* blocks turned into text at once */
+
+struct predicting {
+  const struct br_table_model *model;
+  const struct br_table *table;
+  struct br__encoder encoder;
+  bool all_classes;
+  size_t first, last; /* blocks of this batch */
+  char *text[BATCH];
+  size_t bytes[BATCH];
+  atomic_size_t next;
+  atomic_uint_fast64_t unknown;
+  atomic_int status;
+};
+
+static size_t likeliest(const double *p, size_t n) {
+  size_t best = 0;
+  for (size_t c = 1; c < n; c++)
+    if (p[c] > p[best]) best = c;
+  return best;
+}
+
+/* A field of CSV: in quotes where it must be. */
+static void put_text(FILE *out, const char *text) {
+  if (!strpbrk(text, ",\"\n\r")) {
+    fputs(text, out);
+    return;
+  }
+  putc('"', out);
+  for (; *text; text++) {
+    if (*text == '"') putc('"', out);
+    putc(*text, out);
+  }
+  putc('"', out);
+}
+
+static void put_answer(const struct predicting *p, FILE *out, const double *answer) {
+  if (isnan(answer[0])) { /* a number it needs is missing */
+    fputs("\n", out);
+    return;
+  }
+  if (p->model->target.type != BR_COLUMN_CATEGORY) {
+    fprintf(out, "%.10g\n", answer[0]);
+    return;
+  }
+  size_t best = likeliest(answer, p->model->outputs);
+  put_text(out, p->model->target.categories[best]);
+  fprintf(out, ",%.10g", answer[best]);
+  for (size_t c = 0; p->all_classes && c < p->model->outputs; c++) fprintf(out, ",%.10g", answer[c]);
+  putc('\n', out);
+}
+
+static void predict_part(void *arg, struct br_part part) {
+  struct predicting *p = arg;
+  (void)part;
+  size_t largest = br_table_largest_block(p->table), features = p->encoder.n_features;
+  double *x = NULL, *rest = NULL;
+  uint64_t unknown = 0;
+  int status = br_memory_alloc(largest * features, sizeof *x, "rows of a block", &x);
+  if (status == BR_OK) status = br_memory_alloc(largest + p->model->outputs, sizeof *rest, "rows of a block", &rest);
+  for (size_t b; status == BR_OK && (b = p->first + atomic_fetch_add(&p->next, 1)) < p->last;) {
+    FILE *out = open_memstream(&p->text[b - p->first], &p->bytes[b - p->first]);
+    if (!out) {
+      status = BR_ERROR_MEMORY;
+      break;
+    }
+    br__encoder_rows(&p->encoder, b, x, rest, &unknown);
+    for (size_t i = 0; i < br_table_block_rows(p->table, b); i++) {
+      br_table_model_predict(p->model, x + i * features, rest + largest);
+      put_answer(p, out, rest + largest);
+    }
+    if (fclose(out) != 0) status = BR_ERROR_MEMORY;
+  }
+  if (status != BR_OK) atomic_store(&p->status, status);
+  atomic_fetch_add(&p->unknown, unknown);
+  br_memory_free(x);
+  br_memory_free(rest);
+}
+
+static void free_batch(struct predicting *p) {
+  for (size_t i = 0; i < BATCH; i++) {
+    free(p->text[i]);
+    p->text[i] = NULL;
+    p->bytes[i] = 0;
+  }
+}
+
+/* Texts of the next blocks of this rank. */
+static int make_batch(struct predicting *p, struct br_team *team, size_t first) {
+  size_t blocks = br_table_blocks(p->table);
+  p->first = first;
+  p->last = first + BATCH < blocks ? first + BATCH : blocks;
+  atomic_store(&p->next, 0);
+  br_team_run(team, predict_part, p);
+  int status = atomic_load(&p->status);
+  return status == BR_OK ? BR_OK : br_error_set(BR_ERROR_MEMORY, "no memory for predictions");
+}
+
+static void write_header(const struct predicting *p, FILE *out) {
+  if (p->model->target.type != BR_COLUMN_CATEGORY) {
+    fputs("prediction\n", out);
+    return;
+  }
+  fputs("prediction,probability", out);
+  for (size_t c = 0; p->all_classes && c < p->model->outputs; c++) {
+    putc(',', out);
+    put_text(out, p->model->target.categories[c]);
+  }
+  putc('\n', out);
+}
+
+static int write_batches(struct br_comm *comm, struct br_team *team, struct predicting *p, struct br_writer *writer) {
+  int rank = br_comm_rank(comm), ranks = br_comm_size(comm), status = BR_OK;
+  uint64_t mine = br_table_blocks(p->table), *blocks;
+  BR_TRY(br_memory_alloc((size_t)ranks, sizeof *blocks, "ranks", &blocks));
+  status = br_comm_allgather(comm, &mine, sizeof mine, blocks);
+  for (int r = 0; r < ranks && status == BR_OK; r++)
+    for (size_t first = 0; first < blocks[r] && status == BR_OK; first += BATCH) {
+      unsigned char *text = NULL;
+      size_t bytes = 0, at = 0;
+      if (r == rank) status = make_batch(p, team, first);
+      for (size_t i = 0; r == rank && i < BATCH; i++) bytes += p->bytes[i];
+      if (status == BR_OK && r == rank) status = br_memory_alloc(bytes, 1, "predictions", &text);
+      for (size_t i = 0; status == BR_OK && r == rank && i < BATCH; i++) {
+        if (p->bytes[i]) memcpy(text + at, p->text[i], p->bytes[i]);
+        at += p->bytes[i];
+      }
+      if (r == rank) free_batch(p);
+      status = br_comm_agree(comm, status);
+      uint64_t size = bytes;
+      if (status == BR_OK && r != 0 && rank == r) {
+        status = br_comm_send(comm, &size, sizeof size, 0);
+        if (status == BR_OK && size) status = br_comm_send(comm, text, bytes, 0);
+      } else if (status == BR_OK && r != 0 && rank == 0) {
+        status = br_comm_receive(comm, &size, sizeof size, r);
+        if (status == BR_OK) status = br_memory_alloc((size_t)size, 1, "predictions", &text);
+        if (status == BR_OK && size) status = br_comm_receive(comm, text, (size_t)size, r);
+      }
+      if (status == BR_OK && rank == 0) status = br_writer_write(writer, text, (size_t)size);
+      br_memory_free(text);
+      status = br_comm_agree(comm, status);
+    }
+  br_memory_free(blocks);
+  return status;
+}
+
+static int begin_file(const struct predicting *p, const char *path, struct br_writer **writer) {
+  char *text = NULL;
+  size_t bytes;
+  FILE *out = open_memstream(&text, &bytes);
+  if (!out) BR_FAIL(BR_ERROR_MEMORY, "no memory for predictions");
+  write_header(p, out);
+  fclose(out);
+  int status = br_writer_open(path, writer);
+  if (status == BR_OK) status = br_writer_write(*writer, text, bytes);
+  free(text);
+  return status;
+}
+
+int br_table_predict_csv(struct br_comm *comm, struct br_team *team, const struct br_table_model *model, const struct br_table *table, bool all_classes, const char *path, uint64_t *unknown) {
+  struct predicting p = {.model = model, .table = table, .all_classes = all_classes};
+  struct br_writer *writer = NULL;
+  int status = br__encoder_open(model, table, false, &p.encoder);
+  if (status == BR_OK && br_comm_rank(comm) == 0) status = begin_file(&p, path, &writer);
+  status = br_comm_agree(comm, status);
+  if (status == BR_OK) status = write_batches(comm, team, &p, writer);
+  free_batch(&p);
+  if (writer && status == BR_OK) {
+    status = br_writer_commit(writer);
+    writer = NULL;
+  }
+  br_writer_abandon(writer);
+  br__encoder_close(&p.encoder);
+  BR_TRY(br_comm_agree(comm, status));
+  int64_t count = (int64_t)atomic_load(&p.unknown);
+  BR_TRY(br_comm_sum_i64(comm, &count, 1));
+  if (unknown) *unknown = (uint64_t)count;
+  return BR_OK;
+}
+
+/* --- one row ------------------------------------------------------------------------------------------------------------- */
+
+static int parse_value(const struct br_table_model_column *column, const char *text, size_t length, double *out) {
+  struct br_number number;
+  unsigned char padded[256 + BR_CSV_PADDING] = {0};
+  *out = NAN;
+  if (length > 255) BR_FAIL(BR_ERROR_USAGE, "--row: the value of %s is longer than 255 letters", column->name);
+  memcpy(padded, text, length);
+  if (br_csv_is_missing(padded, length)) return BR_OK;
+  if (column->type == BR_COLUMN_CATEGORY) {
+    for (size_t c = 0; c < column->n_categories; c++)
+      if (strcmp(column->categories[c], (const char *)padded) == 0) *out = (double)c;
+    return BR_OK; /* a category the model does not know counts as missing */
+  }
+  switch (br_number_parse(padded, length, &number)) {
+    case BR_NUMBER_DECIMAL: *out = br_number_decimal(number.digits, number.scale); break;
+    case BR_NUMBER_FLOAT: *out = number.value; break;
+    default: BR_FAIL(BR_ERROR_USAGE, "--row: %s=%s is no number", column->name, (const char *)padded);
+  }
+  return BR_OK;
+}
+
+static int parse_row(const struct br_table_model *model, const char *row, double *x) {
+  for (size_t f = 0; f < model->n_features; f++) x[f] = NAN;
+  while (*row) {
+    size_t length = strcspn(row, ","), name = strcspn(row, "=");
+    if (name >= length) BR_FAIL(BR_ERROR_USAGE, "--row: name=value pairs with commas between were expected, not %.*s", (int)(length < 60 ? length : 60), row);
+    size_t f = 0;
+    while (f < model->n_features && (strlen(model->features[f].name) != name || strncmp(model->features[f].name, row, name) != 0)) f++;
+    if (f == model->n_features) {
+      char word[64];
+      const char *known = NULL;
+      snprintf(word, sizeof word, "%.*s", (int)(name < 60 ? name : 60), row);
+      for (size_t i = 0; i < model->n_features && !known; i++) known = br_text_nearest(word, (const char *const[]){model->features[i].name}, 1);
+      BR_FAIL(BR_ERROR_USAGE, "--row: the model has no column %s%s%s", word, known ? "; did you mean " : "", known ? known : "");
+    }
+    BR_TRY(parse_value(&model->features[f], row + name + 1, length - name - 1, &x[f]));
+    row += length + (row[length] == ',');
+  }
+  return BR_OK;
+}
+
+static json_t *row_report(const struct br_table_model *model, double *answer) {
+  if (model->target.type != BR_COLUMN_CATEGORY) return json_pack("{s:o}", "prediction", isnan(answer[0]) ? json_null() : json_real(answer[0]));
+  if (isnan(answer[0])) return json_pack("{s:n}", "prediction");
+  size_t best = likeliest(answer, model->outputs);
+  json_t *likely = json_object(), *report = json_pack("{s:s,s:f,s:o}", "prediction", model->target.categories[best], "probability", answer[best], "probabilities", likely);
+  for (int i = 0; i < 10; i++) {
+    size_t c = likeliest(answer, model->outputs);
+    if (!(answer[c] > 0)) break;
+    json_object_set_new(likely, model->target.categories[c], json_real(answer[c]));
+    answer[c] = -1;
+  }
+  return report;
+}
+
+int br_table_predict_row(const struct br_table_model *model, const char *row, json_t **report) {
+  double *x;
+  BR_TRY(br_memory_alloc(model->n_features + model->outputs, sizeof *x, "a row", &x));
+  int status = parse_row(model, row, x);
+  if (status == BR_OK) {
+    br_table_model_predict(model, x, x + model->n_features);
+    *report = row_report(model, x + model->n_features);
+  }
+  br_memory_free(x);
+  return status;
+}

@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Tables on any number of ranks and threads: the same model files, the same measures, the same predictions, byte for byte; and each kind of
+# bad input gives one line, its exit code and no file.
+bramble=$(cd "$1" && pwd)/bramble
+[ -x "$bramble" ] || { echo "no command in $1"; exit 77; }
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder" || exit 1
+bad=0
+fail() { echo "FAILED: $*"; bad=1; }
+
+# 20,000 rows with quoted line breaks, missing values and categories; awk's own generator is seeded and only makes text. Several slices of the file.
+awk 'BEGIN { srand(7); print "a,b,kind,note,y,class";
+  for (i = 0; i < 20000; i++) {
+    a = int(rand() * 1000) / 10; b = int(rand() * 5000); k = substr("redgreenblue", 1 + 3 * (i % 3), 3 + (i % 3 > 0));
+    printf "%s,%d,%s,\"line one\n%s, \"\"two\"\"\",%.2f,c%d\n", (i % 17 ? a : ""), b, k, i % 5, 3 * a - b / 100 + rand(), int((a + b / 50 + 30 * rand()) / 20) } }' > t.csv
+
+run() { # ranks, arguments
+  local n=$1
+  shift
+  if [ "$n" = 1 ]; then "$bramble" "$@" </dev/null; else mpiexec -n "$n" "$bramble" "$@" </dev/null; fi
+}
+ranks="1 2 3"
+command -v mpiexec >/dev/null || { echo "no mpiexec: one rank only"; ranks=1; }
+for n in $ranks; do
+  for threads in 1 3; do
+    run $n train linear --data t.csv --target y --features a,b,kind --split 0.7 --threads $threads --out l.safetensors --json --quiet > linear.$n.$threads || fail "linear on $n ranks"
+    run $n train tree --data t.csv --target class --features a,b,kind --criterion entropy --split 0.7 --threads $threads --out t.safetensors --json --quiet > tree.$n.$threads || fail "tree on $n ranks"
+    run $n predict t.safetensors --data t.csv --probabilities --threads $threads --out p.csv --json --quiet > predict.$n.$threads || fail "predict on $n ranks"
+    run $n eval l.safetensors --data t.csv --threads $threads --json --quiet > eval.$n.$threads || fail "eval on $n ranks"
+    run $n inspect t.csv --threads $threads --json --quiet > inspect.$n.$threads || fail "inspect on $n ranks"
+    for what in linear tree predict eval inspect; do cmp -s $what.1.1 $what.$n.$threads || fail "$what differs on $n ranks, $threads threads"; done
+    [ -f p.first ] || cp p.csv p.first
+    cmp -s p.first p.csv || fail "predictions differ on $n ranks, $threads threads"
+  done
+done
+[ "$(wc -l < p.first)" = 20001 ] || fail "predictions are not one a row"
+gzip -k t.csv
+run 1 train tree --data t.csv.gz --target class --features a,b,kind --criterion entropy --split 0.7 --out t.safetensors --json --quiet | cmp -s - tree.1.1 || fail "the compressed file gives another tree"
+expect() { # code, part of the message, arguments
+  local code=$1 part=$2 message
+  shift 2
+  message=$("$bramble" "$@" --out x.safetensors 2>&1 >/dev/null </dev/null)
+  local got=$?
+  [ $got = "$code" ] || fail "exit code $got for $*, not $code: $message"
+  case $message in *"$part"*) ;; *) fail "$* says: $message" ;; esac
+  [ "$(printf '%s\n' "$message" | wc -l)" = 1 ] || fail "$* says more than one line: $message"
+  [ -z "$(find . -name 'x.safetensors*')" ] || fail "$* leaves a file"
+}
+: > empty.csv
+echo a,y > header.csv
+printf 'a,y\n1,2\n1,"2\n' > open.csv
+printf 'a,y\n1,2\n1,2,3\n' > long.csv
+mkdir dir
+expect 3 "is empty" train linear --data empty.csv --target y
+expect 3 "has a header and no rows" train linear --data header.csv --target y
+expect 3 "row 2 a quote is opened and never closed" train linear --data open.csv --target y
+expect 3 "row 2 has 3 fields where 2 are expected" train linear --data long.csv --target y
+expect 3 "is a folder" train linear --data dir --target y
+expect 3 "cannot be read" train linear --data none.csv --target y
+expect 3 "did you mean class?" train tree --data t.csv --target clas
+expect 3 "is a category" train linear --data t.csv --target class
+expect 2 "--target is missing" train tree --data t.csv
+expect 2 "--data is missing" train tree --target y
+exit $bad
