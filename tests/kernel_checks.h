@@ -209,6 +209,11 @@ static void check_gemm(void) {
   same("C", c);
 }
 
+static void check_peak_flops(void) { /* for the bench: it counts what it does */
+  float one = 1;
+  if (!(table->peak_flops(10, &one) >= 20)) differs("flops", 0);
+}
+
 static void check_gemm_work_bytes(void) {} /* its worth is checked by gemm, within its guard */
 
 static struct br_conv_shape any_conv(void) {

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <bramble/base/cpu.h>
+#include <bramble/kernel/bench.h>
 #include <math.h>
 
 #include "kernel_checks.h"
@@ -73,12 +74,27 @@ static void test_slopes(void **state) {
     }
 }
 
+static void count_row(void *arg, const struct br_bench_row *row) {
+  assert_true(row->seconds > 0 && row->flops + row->bytes > 0 && row->name && row->shape && row->table);
+  ++*(int *)arg;
+}
+
+/* The bench runs; what it says of time is nobody's promise. */
+static void test_bench(void **state) {
+  (void)state;
+  int rows = 0;
+  assert_int_equal(br_bench_machine(1e-6, count_row, &rows), 0);
+  assert_int_equal(br_bench_kernels(1e-6, count_row, &rows), 0);
+  assert_true(rows > 50);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_tables_equal_reference),
       cmocka_unit_test(test_exp_and_log),
       cmocka_unit_test(test_activations),
       cmocka_unit_test(test_slopes),
+      cmocka_unit_test(test_bench),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

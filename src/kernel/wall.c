@@ -1,5 +1,6 @@
 /* The wall's functions: each calls its entry of the table that suits this processor. */
 #include <bramble/base/cpu.h>
+#include <bramble/kernel/bench.h>
 
 #include <string.h>
 

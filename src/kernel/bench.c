@@ -1,0 +1,183 @@
+/* The bench of bench.h: each row runs one kernel again and again for the time it is given and takes the best of ten rounds. */
+#include <bramble/base/clock.h>
+#include <bramble/base/cpu.h>
+#include <bramble/base/error.h>
+#include <bramble/base/memory.h>
+#include <bramble/base/random.h>
+#include <bramble/kernel/bench.h>
+
+#include <stdio.h>
+
+#include "kernels.h"
+
+#define ROUNDS 10
+#define LEVELS 4
+static const size_t level_bytes[LEVELS] = {16384, 262144, 4194304, 67108864};
+static const char *const level_names[LEVELS] = {"L1", "L2", "L3", "memory"};
+
+struct bench {
+  const struct br_kernels *kernels;
+  double seconds;
+  void (*row)(void *arg, const struct br_bench_row *row);
+  void *arg;
+  double peak, bandwidth[LEVELS]; /* flops and bytes a second */
+  float *a, *b, *c;               /* level_bytes[LEVELS - 1] each */
+  void *work;
+  struct br_gemm gemm;
+  struct br_conv_shape conv;
+  size_t rows, channels;
+};
+
+/* Seconds of one run of `run`. */
+static double best_seconds(struct bench *k, void (*run)(struct bench *k)) {
+  double best = 0;
+  run(k);
+  double begin = br_clock_seconds();
+  run(k);
+  double once = br_clock_seconds() - begin;
+  long repeats = once > 0 ? (long)(k->seconds / ROUNDS / once) + 1 : 1000;
+  for (int round = 0; round < ROUNDS; round++) {
+    begin = br_clock_seconds();
+    for (long i = 0; i < repeats; i++) run(k);
+    double seconds = (br_clock_seconds() - begin) / (double)repeats;
+    if (round == 0 || seconds < best) best = seconds;
+  }
+  return best;
+}
+
+static void report(struct bench *k, const char *name, const char *shape, double seconds, double flops, double bytes, double share) {
+  const struct br_bench_row row = {k->kernels->name, name, shape, seconds, flops, bytes, share};
+  k->row(k->arg, &row);
+}
+
+/* The row of a kernel that does `flops` and touches `bytes`. */
+static void report_kernel(struct bench *k, const char *name, const char *shape, void (*run)(struct bench *k), double flops, double bytes) {
+  int level = 0;
+  while (level + 1 < LEVELS && bytes > (double)level_bytes[level] * 2) level++;
+  double seconds = best_seconds(k, run), computing = flops / k->peak, moving = bytes / k->bandwidth[level];
+  report(k, name, shape, seconds, flops, bytes, (computing > moving ? computing : moving) / seconds);
+}
+
+#define PEAK_STEPS 20000
+static void run_peak(struct bench *k) { k->kernels->peak_flops(PEAK_STEPS, k->c); }
+static void run_read(struct bench *k) { k->kernels->column_sum(k->a, k->rows, k->channels, k->c, BR_PART_ALL); }
+static void run_copy(struct bench *k) { k->kernels->copy(k->a, k->b, false, k->rows * k->channels, BR_PART_ALL); }
+
+static void measure_bounds(struct bench *k, bool tell) {
+  k->c[0] = 0.5f;
+  double seconds = best_seconds(k, run_peak), flops = k->kernels->peak_flops(1, k->c) * PEAK_STEPS;
+  k->peak = flops / seconds;
+  if (tell) report(k, "peak fma", "", seconds, flops, 0, 0);
+  for (int level = 0; level < LEVELS; level++) {
+    k->channels = 16, k->rows = level_bytes[level] / 64;
+    double read = best_seconds(k, run_read), bytes = (double)level_bytes[level];
+    if (tell) report(k, "read", level_names[level], read, 0, bytes, 0);
+    k->rows /= 2; /* both blocks together fill the level */
+    double copy = best_seconds(k, run_copy);
+    if (tell) report(k, "copy", level_names[level], copy, 0, bytes, 0);
+    k->bandwidth[level] = bytes / (read < copy ? read : copy);
+  }
+}
+
+static int bench_open(struct bench *k) {
+  const size_t count = level_bytes[LEVELS - 1] / sizeof(float);
+  BR_TRY(br_memory_alloc(count, sizeof(float), "bench block", &k->a));
+  BR_TRY(br_memory_alloc(count, sizeof(float), "bench block", &k->b));
+  BR_TRY(br_memory_alloc(count, sizeof(float), "bench block", &k->c));
+  BR_TRY(br_memory_alloc(8 << 20, 1, "bench scratch", &k->work));
+  struct br_random random = br_random_open(1, BR_RANDOM_TEST, 0, 0);
+  for (size_t i = 0; i < count; i++) k->a[i] = br_random_float(&random) - 0.5f, k->b[i] = k->a[i];
+  return BR_OK;
+}
+
+static void bench_close(struct bench *k) {
+  br_memory_free(k->a);
+  br_memory_free(k->b);
+  br_memory_free(k->c);
+  br_memory_free(k->work);
+}
+
+int br_bench_machine(double seconds, void (*row)(void *arg, const struct br_bench_row *row), void *arg) {
+  struct bench k = {.kernels = br__kernels(), .seconds = seconds, .row = row, .arg = arg};
+  int status = bench_open(&k);
+  for (const struct br_kernels *const *table = br__kernels_all(); status == BR_OK && *table && *table != k.kernels; table++) {
+    struct bench other = k;
+    other.kernels = *table;
+    other.c[0] = 0.5f;
+    double best = best_seconds(&other, run_peak);
+    report(&other, "peak fma", "", best, other.kernels->peak_flops(1, other.c) * PEAK_STEPS, 0, 0);
+  }
+  if (status == BR_OK) measure_bounds(&k, true);
+  bench_close(&k);
+  return status;
+}
+
+/* --- kernels --- */
+
+static void run_gemm(struct bench *k) { k->kernels->gemm(&k->gemm, BR_PART_ALL, k->work); }
+static void run_conv_forward(struct bench *k) { k->kernels->conv_forward(&k->conv, k->a, k->b, k->c, NULL, BR_PART_ALL, k->work); }
+static void run_conv_data(struct bench *k) { k->kernels->conv_backward_data(&k->conv, k->a, k->b, k->c, false, BR_PART_ALL, k->work); }
+static void run_conv_weight(struct bench *k) { k->kernels->conv_backward_weight(&k->conv, k->a, k->b, k->c, BR_PART_ALL, k->work); }
+static void run_stats(struct bench *k) { k->kernels->batchnorm_stats(k->a, k->rows, k->channels, k->c, k->c + k->channels, BR_PART_ALL); }
+static void run_norm(struct bench *k) { k->kernels->batchnorm_forward(k->a, k->rows, k->channels, k->b, k->b, k->b, BR_ACTIVATION_RELU6, k->c, BR_PART_ALL); }
+static void run_relu(struct bench *k) { k->kernels->activation_forward(BR_ACTIVATION_RELU, 0, k->a, k->c, k->rows * k->channels, BR_PART_ALL); }
+static void run_add(struct bench *k) { k->kernels->add(k->a, k->b, k->c, k->rows * k->channels, BR_PART_ALL); }
+
+static void bench_gemms(struct bench *k) {
+  static const struct {
+    size_t M, N, K;
+    bool trans_a, trans_b;
+  } shapes[] = {{1024, 1024, 1024, 0, 0}, {12288, 96, 16, 0, 0}, {12288, 16, 96, 0, 0}, {768, 192, 32, 0, 0}, {192, 480, 80, 0, 0}, {12288, 16, 96, 0, 1}, {16, 96, 12288, 1, 0}, {32, 64, 64, 0, 0}, {32, 64, 64, 0, 1}, {64, 64, 32, 1, 0}, {32, 120, 400, 0, 0}};
+  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+    const size_t M = shapes[i].M, N = shapes[i].N, K = shapes[i].K;
+    char shape[80];
+    snprintf(shape, sizeof shape, "%zu x %zu x %zu%s%s", M, N, K, shapes[i].trans_a ? " A'" : "", shapes[i].trans_b ? " B'" : "");
+    k->gemm = (struct br_gemm){.M = M, .N = N, .K = K, .A = k->a, .lda = shapes[i].trans_a ? M : K, .trans_a = shapes[i].trans_a, .B = k->b, .ldb = shapes[i].trans_b ? K : N, .trans_b = shapes[i].trans_b, .C = k->c, .ldc = N};
+    report_kernel(k, "gemm", shape, run_gemm, 2.0 * (double)M * (double)N * (double)K, 4.0 * (double)(M * N + M * K + N * K));
+  }
+}
+
+static void bench_convs(struct bench *k) {
+  static const struct br_conv_shape shapes[] = {
+      /* N, H, W, C, K, R, S, P, Q, strides, dilations, pads, groups */
+      {12, 128, 128, 3, 16, 3, 3, 64, 64, 2, 2, 1, 1, 1, 1, 1},  {12, 64, 64, 16, 16, 3, 3, 64, 64, 1, 1, 1, 1, 1, 1, 16}, {12, 32, 32, 96, 96, 3, 3, 16, 16, 2, 2, 1, 1, 1, 1, 96},
+      {12, 8, 8, 192, 192, 3, 3, 8, 8, 1, 1, 1, 1, 1, 1, 192},   {32, 32, 32, 3, 6, 5, 5, 28, 28, 1, 1, 1, 1, 0, 0, 1},    {32, 14, 14, 6, 16, 5, 5, 10, 10, 1, 1, 1, 1, 0, 0, 1},
+      {12, 31, 31, 16, 64, 3, 3, 31, 31, 1, 1, 1, 1, 1, 1, 1},   {2, 14, 14, 256, 256, 3, 3, 14, 14, 1, 1, 1, 1, 1, 1, 1}};
+  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+    const struct br_conv_shape *d = &shapes[i];
+    const double x = (double)d->N * d->H * d->W * d->C, y = (double)d->N * d->P * d->Q * d->K, taps = (double)d->R * d->S * (d->C / d->groups);
+    char shape[80];
+    k->conv = *d;
+    snprintf(shape, sizeof shape, "%dx%dx%dx%d %dx%d/%d to %d%s", d->N, d->H, d->W, d->C, d->R, d->S, d->stride_h, d->K, d->groups > 1 ? " depthwise" : "");
+    report_kernel(k, "conv forward", shape, run_conv_forward, 2 * y * taps, 4 * (x + y));
+    report_kernel(k, "conv backward data", shape, run_conv_data, 2 * y * taps, 4 * (x + y));
+    report_kernel(k, "conv backward weight", shape, run_conv_weight, 2 * y * taps, 4 * (x + y));
+  }
+}
+
+static void bench_rows(struct bench *k) {
+  static const size_t shapes[][2] = {{1024, 16}, {12288, 16}, {12288, 96}, {768, 192}};
+  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+    k->rows = shapes[i][0], k->channels = shapes[i][1];
+    double bytes = 4.0 * (double)k->rows * (double)k->channels;
+    char shape[80];
+    snprintf(shape, sizeof shape, "%zu x %zu", k->rows, k->channels);
+    report_kernel(k, "batchnorm stats", shape, run_stats, 0, 2 * bytes);
+    report_kernel(k, "batchnorm forward", shape, run_norm, 0, 2 * bytes);
+    report_kernel(k, "relu", shape, run_relu, 0, 2 * bytes);
+    report_kernel(k, "add", shape, run_add, 0, 3 * bytes);
+  }
+}
+
+int br_bench_kernels(double seconds, void (*row)(void *arg, const struct br_bench_row *row), void *arg) {
+  struct bench k = {.kernels = br__kernels(), .seconds = seconds, .row = row, .arg = arg};
+  int status = bench_open(&k);
+  if (status == BR_OK) {
+    measure_bounds(&k, false);
+    bench_gemms(&k);
+    bench_convs(&k);
+    bench_rows(&k);
+  }
+  bench_close(&k);
+  return status;
+}
