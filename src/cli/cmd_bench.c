@@ -1,9 +1,11 @@
-/* bramble bench: how fast this machine runs the real thing. bench train NET measures whole optimiser steps, data included. */
+/* bramble bench: how fast this machine is. bench machine: its bounds; bench kernel: each kernel's share of them; bench train NET: whole
+ * optimiser steps, data included. */
 #include "cli/setup.h"
 
 #include <bramble/base/cpu.h>
 #include <bramble/base/memory.h>
 #include <bramble/base/text.h>
+#include <bramble/kernel/bench.h>
 #include <bramble/kernel/kernel.h>
 
 #include <stdio.h>
@@ -80,9 +82,32 @@ static int bench_train(struct cli *cli, struct bench *b) {
   return status;
 }
 
+/* One measurement of the machine or of a kernel. */
+static void print_row(void *arg, const struct br_bench_row *row) {
+  struct cli *cli = arg;
+  double gflops = row->flops / row->seconds * 1e-9, gbytes = row->bytes / row->seconds * 1e-9;
+  if (option_flag(&cli->options, "json")) {
+    cli_print_json(cli, json_pack("{s:s,s:s,s:s,s:f,s:f,s:f,s:f}", "table", row->table, "name", row->name, "shape", row->shape, "seconds", row->seconds, "gflops", gflops, "gbytes_per_second", gbytes, "share", row->share));
+    return;
+  }
+  printf("%-8s %-28s %-34s %10.2f us", row->table, row->name, row->shape, row->seconds * 1e6);
+  printf(row->flops > 0 ? " %8.1f GFLOP/s" : "                 ", gflops);
+  printf(row->bytes > 0 ? " %7.1f GB/s" : "             ", gbytes);
+  printf(row->share > 0 ? " %4.0f %%\n" : "\n", row->share * 100);
+  fflush(stdout);
+}
+
+static int bench_rows(struct cli *cli, int (*measure)(double seconds, void (*row)(void *arg, const struct br_bench_row *row), void *arg)) {
+  if (!cli->speaks) return BR_OK; /* one core of one rank: the others would disturb it */
+  if (!option_flag(&cli->options, "json")) printf("%s, %s kernels, one thread, best of several\n", br_cpu_name(), br_kernel_table_name());
+  return measure(0.02 * (double)option_int(&cli->options, "repeats"), print_row, cli);
+}
+
 int cmd_bench(struct cli *cli) {
   const char *what = cli->options.n_subjects ? cli->options.subjects[0] : "";
-  if (strcmp(what, "train") != 0) BR_FAIL(BR_ERROR_USAGE, "bramble bench %s: train is possible", what);
+  if (strcmp(what, "machine") == 0) return bench_rows(cli, br_bench_machine);
+  if (strcmp(what, "kernel") == 0) return bench_rows(cli, br_bench_kernels);
+  if (strcmp(what, "train") != 0) BR_FAIL(BR_ERROR_USAGE, "bramble bench %s: machine, kernel and train NET are possible", what);
   struct bench b = {0};
   int status = br_comm_agree(cli->comm, bench_train(cli, &b));
   br_team_close(b.team);

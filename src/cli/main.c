@@ -24,7 +24,7 @@ static const struct verb {
     {"eval", FOR_EVAL, cmd_eval, "MODEL", "accuracy, loss, per class, confusion matrix; every sample exactly once"},
     {"predict", FOR_PREDICT, cmd_predict, "MODEL PICTURE...", "the most likely classes of pictures"},
     {"inspect", FOR_INSPECT, cmd_inspect, "MODEL|NET|DATA|CSV", "net text, shapes, parameters, work; classes and counts of data; columns of a CSV file"},
-    {"bench", FOR_BENCH, cmd_bench, "train NET", "how fast this machine runs it"},
+    {"bench", FOR_BENCH, cmd_bench, "machine|kernel|train NET", "how fast this machine runs it"},
     {"data", FOR_DATA, cmd_data, "pack|show DATA", "data sets into tar shards; one sample as a picture"},
 };
 #define N_VERBS (sizeof verbs / sizeof *verbs)
@@ -55,8 +55,8 @@ static void say(enum br_log_level level, const char *line) { fprintf(stderr, lev
 
 static void print_usage(void) {
   printf("bramble VERB [SUBJECT] [--options]      the same alone and under mpiexec\n\n");
-  for (size_t i = 0; i < N_VERBS; i++) printf("  %-8s %-18s %s\n", verbs[i].name, verbs[i].subjects, verbs[i].about);
-  printf("  %-8s %-18s %s\n  %-8s %-18s %s\n", "help", "[VERB]", "this, or a verb's options", "version", "", "the version");
+  for (size_t i = 0; i < N_VERBS; i++) printf("  %-8s %-24s %s\n", verbs[i].name, verbs[i].subjects, verbs[i].about);
+  printf("  %-8s %-24s %s\n  %-8s %-24s %s\n", "help", "[VERB]", "this, or a verb's options", "version", "", "the version");
   printf("\nFirst steps: bramble train lenet --out m.safetensors; bramble eval m.safetensors --data shapes\n");
 }
 
