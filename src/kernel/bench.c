@@ -13,6 +13,7 @@
 #define ROUNDS 10
 #define LEVELS 4
 static const size_t level_bytes[LEVELS] = {16384, 262144, 4194304, 67108864};
+static const size_t level_most[LEVELS] = {32768, 1048576, 16777216, SIZE_MAX}; /* data up to here is taken to be in it */
 static const char *const level_names[LEVELS] = {"L1", "L2", "L3", "memory"};
 
 struct bench {
@@ -53,7 +54,7 @@ static void report(struct bench *k, const char *name, const char *shape, double 
 /* The row of a kernel that does `flops` and touches `bytes`. */
 static void report_kernel(struct bench *k, const char *name, const char *shape, void (*run)(struct bench *k), double flops, double bytes) {
   int level = 0;
-  while (level + 1 < LEVELS && bytes > (double)level_bytes[level] * 2) level++;
+  while (bytes > (double)level_most[level]) level++;
   double seconds = best_seconds(k, run), computing = flops / k->peak, moving = bytes / k->bandwidth[level];
   report(k, name, shape, seconds, flops, bytes, (computing > moving ? computing : moving) / seconds);
 }
