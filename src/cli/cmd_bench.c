@@ -66,12 +66,12 @@ static int bench_train(struct cli *cli, struct bench *b) {
   BR_TRY(setup_open_model(cli, o->subjects[1], br_dataset_info(b->data), &b->model, &recipe));
   struct br_train_options options;
   struct br_loader_options loader = {.dataset = b->data};
-  BR_TRY(setup_train_options(cli, recipe, b->model->graph, &options, &loader.augment));
+  BR_TRY(setup_train_options(cli, recipe, &options, &loader.augment));
   BR_TRY(setup_preprocess(cli, b->model->graph, br_dataset_info(b->data)->name, &loader.preprocess));
   BR_TRY(br_loader_open(&loader, &b->loader));
   BR_TRY(cli_open_team(cli, &b->team));
   options.epochs = 1 + (int)option_int(o, "repeats");
-  options.no_evaluation = true;
+  options.evaluation_epochs = 0;
   options.bn_recalibrate = 0;
   struct timing *timing;
   BR_TRY(br_memory_alloc(1, sizeof *timing, "times", &timing));

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct training {
   struct cli *cli;
@@ -20,46 +21,111 @@ struct training {
   struct br_model *model;
   const struct br_recipe *recipe;
   struct br_train_options options;
+  struct setup_lists lists;
   struct br_team *team;
   FILE *log; /* beside the model, one JSON line an epoch; NULL without --out */
-  struct br_epoch_result last;
+  struct br_train_result result;
 };
 
 static json_t *number_or_null(double x) { return isfinite(x) ? json_real(x) : json_null(); }
 
-static json_t *epoch_json(const struct br_epoch_result *r) {
+static json_t *ranks_json(const struct br_epoch_result *r) {
   json_t *ranks = json_array();
   for (int i = 0; i < r->n_ranks; i++) {
     const struct br_rank_times *t = &r->ranks[i];
-    json_array_append_new(ranks, json_pack("{s:i,s:f,s:f,s:f,s:f,s:I,s:I}", "rank", i, "load_seconds", t->load, "compute_seconds", t->compute, "wait_seconds", t->wait, "communicate_seconds", t->communicate,
-                                           "peak_rss_bytes", (json_int_t)t->peak_rss_bytes, "bytes_sent", (json_int_t)t->bytes_sent));
+    json_array_append_new(ranks, json_pack("{s:i,s:f,s:f,s:f,s:f,s:I,s:I,s:I}", "rank", i, "load_seconds", t->load, "compute_seconds", t->compute, "wait_seconds", t->wait, "communicate_seconds", t->communicate,
+                                           "peak_rss_bytes", (json_int_t)t->peak_rss_bytes, "bytes_sent", (json_int_t)t->bytes_sent, "units", (json_int_t)t->units));
   }
-  return json_pack("{s:i,s:f,s:f,s:o,s:o,s:f,s:f,s:I,s:o}", "epoch", r->epoch, "loss", r->loss, "accuracy", r->accuracy, "test_loss", number_or_null(r->test_loss), "test_accuracy",
-                   number_or_null(r->test_accuracy), "seconds", r->seconds, "images_per_second", r->images_per_second, "samples", (json_int_t)r->samples, "ranks", ranks);
+  return ranks;
 }
 
-static void on_epoch(void *arg, const struct br_epoch_result *r) {
-  struct training *t = arg;
-  t->last = *r;
-  cli_progress_end(t->cli);
-  if (!t->cli->speaks) return;
-  json_t *line = epoch_json(r);
+static json_t *epoch_json(const struct br_epoch_result *r) {
+  json_t *line = json_pack("{s:i,s:f,s:f,s:o,s:o,s:f,s:f,s:I,s:o}", "epoch", r->epoch, "loss", r->loss, "accuracy", r->accuracy, "test_loss", number_or_null(r->test_loss), "test_accuracy",
+                           number_or_null(r->test_accuracy), "seconds", r->seconds, "images_per_second", r->images_per_second, "samples", (json_int_t)r->samples, "ranks", ranks_json(r));
+  if (r->n_clients == 0) return line;
+  json_t *clients = json_array();
+  for (int i = 0; i < r->n_clients; i++) {
+    const struct br_client_result *c = &r->clients[i];
+    json_array_append_new(clients, json_pack("{s:I,s:I,s:f,s:f,s:f,s:I}", "client", (json_int_t)c->client, "samples", (json_int_t)c->samples, "loss", c->loss, "accuracy", c->accuracy, "seconds", c->seconds, "rank", (json_int_t)c->rank));
+  }
+  json_object_set_new(line, "clients", clients);
+  return line;
+}
+
+static json_t *result_json(const struct training *t, const char *hash) {
+  static const char *const ends[] = {"done", "asked", "patience", "accuracy"};
+  const struct br_train_result *r = &t->result;
+  json_t *result = json_pack("{s:s,s:I,s:I,s:f,s:o,s:o,s:o,s:I,s:o,s:b,s:I}", "end", ends[r->end], "epochs", (json_int_t)r->epochs, "steps", (json_int_t)r->steps, "seconds", r->seconds, "test_loss",
+                             number_or_null(r->test_loss), "test_accuracy", number_or_null(r->test_accuracy), "best_accuracy", number_or_null(r->best_accuracy), "best_epoch", (json_int_t)r->best_epoch,
+                             "seconds_to_accuracy", number_or_null(r->seconds_to_accuracy), "resumed", r->resumed, "peak_rss_bytes", (json_int_t)br_memory_peak_rss_bytes());
+  if (t->out) json_object_set_new(result, "out", json_string(t->out));
+  if (hash) json_object_set_new(result, "sha256", json_string(hash));
+  return json_pack("{s:o}", "result", result);
+}
+
+/* One line to the log, and with --json to stdout. */
+static void put_line(struct training *t, json_t *line) {
   if (t->log) {
     json_dumpf(line, t->log, JSON_COMPACT | JSON_REAL_PRECISION(9));
     fputc('\n', t->log);
     fflush(t->log);
   }
-  if (option_flag(&t->cli->options, "json")) {
+  if (option_flag(&t->cli->options, "json"))
     cli_print_json(t->cli, line);
-    return;
-  }
-  json_decref(line);
+  else
+    json_decref(line);
+}
+
+static void on_epoch(void *arg, const struct br_epoch_result *r) {
+  struct training *t = arg;
+  cli_progress_end(t->cli);
+  if (!t->cli->speaks) return;
+  put_line(t, epoch_json(r));
+  if (option_flag(&t->cli->options, "json")) return;
   char took[32];
-  printf("epoch %3d  loss %.4f  accuracy %5.2f %%", r->epoch, r->loss, r->accuracy * 100);
+  printf("%s %3d  loss %.4f  accuracy %5.2f %%", r->n_clients ? "round" : "epoch", r->epoch, r->loss, r->accuracy * 100);
   if (isfinite(r->test_accuracy)) printf("  test loss %.4f  test accuracy %5.2f %%", r->test_loss, r->test_accuracy * 100);
   printf("  %s  %.0f images/s\n", br_text_seconds(r->seconds, took), r->images_per_second);
   fflush(stdout);
 }
+
+/* The model of an evaluation to be kept: the best under its own name, each one beside it with its step in the name. */
+static int on_evaluated(void *arg, const struct br_train_evaluation *e) {
+  struct training *t = arg;
+  if (!t->cli->speaks) return BR_OK;
+  if (t->options.evaluation_steps > 0) {
+    cli_progress_end(t->cli);
+    put_line(t, json_pack("{s:I,s:i,s:o,s:o,s:f,s:b}", "step", (json_int_t)e->step, "epoch", e->epoch, "test_loss", number_or_null(e->test_loss), "test_accuracy", number_or_null(e->test_accuracy), "seconds", e->seconds, "best", e->best));
+    if (!option_flag(&t->cli->options, "json")) printf("step %lld  test loss %.4f  test accuracy %5.2f %%\n", (long long)e->step, e->test_loss, e->test_accuracy * 100);
+  }
+  if (t->options.keep == BR_KEEP_BEST && e->best) return br_model_save(t->model, t->out);
+  if (t->options.keep != BR_KEEP_ALL) return BR_OK;
+  const char *dot = strrchr(t->out, '.');
+  int stem = dot && !strchr(dot, '/') ? (int)(dot - t->out) : (int)strlen(t->out);
+  char path[4096];
+  snprintf(path, sizeof path, "%.*s.step-%lld%s", stem, t->out, (long long)e->step, t->out + stem);
+  return br_model_save(t->model, path);
+}
+
+/* A resumed run goes on in its log behind the last line that its checkpoint knows of. */
+static void on_started(void *arg, int64_t epochs, int64_t steps) {
+  struct training *t = arg;
+  if (!t->log) return;
+  char *line = NULL;
+  size_t room = 0;
+  long keep = 0;
+  for (rewind(t->log); steps > 0 && getline(&line, &room, t->log) > 0; keep = ftell(t->log)) {
+    json_t *object = json_loads(line, 0, NULL);
+    const json_t *step = json_object_get(object, "step");
+    bool known = object && !json_object_get(object, "result") && (step ? json_integer_value(step) <= steps : json_integer_value(json_object_get(object, "epoch")) <= epochs);
+    json_decref(object);
+    if (!known) break;
+  }
+  free(line);
+  if (fseek(t->log, keep, SEEK_SET) != 0 || ftruncate(fileno(t->log), keep) != 0) br_warn("%s.jsonl: cannot be cut to where the run goes on; lines of the run before may be in it twice", t->out);
+}
+
+static void on_finished(void *arg, const struct br_train_result *result) { ((struct training *)arg)->result = *result; }
 
 static void on_progress(void *arg, int epoch, double share, double loss, double images_per_second) {
   struct training *t = arg;
@@ -80,7 +146,7 @@ static int open_inputs(struct training *t) {
   const struct br_dataset_info *info = br_dataset_info(t->data[0]);
   BR_TRY(setup_open_model(cli, t->subject, info, &t->model, &t->recipe));
   struct br_augment augment;
-  BR_TRY(setup_train_options(cli, t->recipe, t->model->graph, &t->options, &augment));
+  BR_TRY(setup_train_options(cli, t->recipe, &t->options, &augment));
   struct br_preprocess preprocess;
   BR_TRY(setup_preprocess(cli, t->model->graph, info->name, &preprocess));
   BR_TRY(setup_read_preprocess(t->model, &preprocess));
@@ -90,26 +156,44 @@ static int open_inputs(struct training *t) {
   loader.augment = (struct br_augment){0};
   BR_TRY(br_loader_open(&loader, &t->loader[1]));
   BR_TRY(setup_store_preprocess(t->model, &preprocess));
+  BR_TRY(setup_train_lists(cli, t->model->graph, t->data[0], &preprocess, &augment, &t->options, &t->lists));
   return cli_open_team(cli, &t->team);
+}
+
+/* "name=value" lines as a JSON object; numbers as numbers. */
+static json_t *settings_json(const char *lines) {
+  json_t *object = json_object();
+  for (const char *at = lines; *at; at += strcspn(at, "\n") + 1) {
+    int name = (int)strcspn(at, "="), length = (int)strcspn(at, "\n");
+    char *end, *key = NULL;
+    double number = strtod(at + name + 1, &end);
+    json_t *value = end == at + length && end != at + name + 1 ? (number == floor(number) && fabs(number) < 1e15 ? json_integer((json_int_t)number) : json_real(number)) : json_stringn(at + name + 1, (size_t)(length - name - 1));
+    if (asprintf(&key, "%.*s", name, at) >= 0) json_object_set_new(object, key, value);
+    free(key);
+  }
+  return object;
 }
 
 /* What makes the model, in words: no machine, no path. */
 static int store_settings(struct training *t) {
   const struct br_dataset_info *info = br_dataset_info(t->data[0]);
-  const struct br_train_options *o = &t->options;
   json_t *names = json_array();
   for (int c = 0; c < info->classes; c++) json_array_append_new(names, json_string(info->class_names[c]));
-  char *classes = json_dumps(names, JSON_COMPACT), text[600];
+  char *classes = json_dumps(names, JSON_COMPACT), *lines, text[600];
   json_decref(names);
   if (!classes) BR_FAIL(BR_ERROR_DATA, "the class names are not UTF-8 text");
   int status = br_model_set(t->model, "classes", classes);
   free(classes);
   BR_TRY(status);
-  snprintf(text, sizeof text, "{\"batch\":%d,\"micro_batch\":%d,\"epochs\":%d,\"optimiser\":%d,\"lr\":%.9g,\"momentum\":%.9g,\"weight_decay\":%.9g,\"schedule\":%d,\"warmup\":%.9g,\"label_smoothing\":%.9g,\"bn_recalibrate\":%d}",
-           o->batch, o->micro_batch, o->epochs, (int)o->optimiser.kind, o->schedule.lr, o->optimiser.momentum, o->optimiser.weight_decay, (int)o->schedule.kind, o->schedule.warmup_epochs,
-           o->label_smoothing, o->bn_recalibrate);
-  BR_TRY(br_model_set(t->model, "settings", text));
-  snprintf(text, sizeof text, "%llu", (unsigned long long)o->seed);
+  BR_TRY(br_train_settings(&t->options, t->model->graph, &lines));
+  json_t *settings = settings_json(lines);
+  char *dump = json_dumps(settings, JSON_COMPACT | JSON_REAL_PRECISION(9));
+  status = dump ? br_model_set(t->model, "settings", dump) : br_error_set(BR_ERROR_MEMORY, "no memory for the settings");
+  free(dump);
+  json_decref(settings);
+  br_memory_free(lines);
+  BR_TRY(status);
+  snprintf(text, sizeof text, "%llu", (unsigned long long)t->options.seed);
   BR_TRY(br_model_set(t->model, "seed", text));
   snprintf(text, sizeof text, "%s %llu %016llx", info->name, (unsigned long long)info->count, (unsigned long long)info->fingerprint);
   return br_model_set(t->model, "data", text);
@@ -120,22 +204,32 @@ static int open_log(struct training *t) {
   BR_TRY(br_file_check_writable(t->out));
   char path[4096];
   snprintf(path, sizeof path, "%s.jsonl", t->out);
-  t->log = fopen(path, "we");
+  t->log = fopen(path, option_flag(&t->cli->options, "resume") ? "a+e" : "we");
   if (!t->log) BR_FAIL(BR_ERROR_USAGE, "%s: cannot be written; choose another --out", path);
   return BR_OK;
 }
 
 static int save(struct training *t) {
-  if (!t->out || !t->cli->speaks) return BR_OK;
-  BR_TRY(br_model_save(t->model, t->out));
   char hash[65];
-  BR_TRY(br_hash_file(t->out, hash));
-  if (!option_flag(&t->cli->options, "json")) printf("%s  sha256 %s\n", t->out, hash);
+  if (!t->cli->speaks) return BR_OK;
+  if (t->result.end == BR_END_ASKED) {
+    if (t->out) br_note("stopped after step %lld; the same command with --resume goes on from there", (long long)t->result.steps);
+    return BR_OK;
+  }
+  if (t->out && t->options.keep != BR_KEEP_BEST) BR_TRY(br_model_save(t->model, t->out));
+  if (t->out) BR_TRY(br_hash_file(t->out, hash));
+  put_line(t, result_json(t, t->out ? hash : NULL));
+  if (option_flag(&t->cli->options, "json")) return BR_OK;
+  char took[32];
+  if (isfinite(t->result.seconds_to_accuracy)) printf("test accuracy %.2f %% reached after %s\n", t->result.test_accuracy * 100, br_text_seconds(t->result.seconds_to_accuracy, took));
+  if (t->result.end == BR_END_PATIENCE) printf("stopped early: %d evaluations without a better one; the best was epoch %lld with %.2f %%\n", t->options.patience, (long long)t->result.best_epoch, t->result.best_accuracy * 100);
+  if (t->out) printf("%s  sha256 %s\n", t->out, hash);
   return BR_OK;
 }
 
 static void close_all(struct training *t) {
   if (t->log) fclose(t->log);
+  setup_lists_free(&t->lists);
   br_team_close(t->team);
   br_model_close(t->model);
   for (int i = 0; i < 2; i++) {
@@ -148,9 +242,9 @@ static int run(struct training *t) {
   struct br_comm *comm = t->cli->comm;
   BR_TRY(br_comm_agree(comm, open_inputs(t)));
   BR_TRY(br_comm_agree(comm, open_log(t)));
-  struct br_train_watch watch = {.arg = t, .epoch = on_epoch, .progress = on_progress, .stop = on_stop};
+  BR_TRY(br_comm_agree(comm, store_settings(t)));
+  struct br_train_watch watch = {.arg = t, .epoch = on_epoch, .progress = on_progress, .stop = on_stop, .evaluated = on_evaluated, .started = on_started, .finished = on_finished};
   BR_TRY(br_train(comm, t->team, t->model, t->loader[0], t->data[0], t->loader[1], t->data[1], &t->options, &watch));
-  BR_TRY(store_settings(t));
   return br_comm_agree(comm, save(t));
 }
 

@@ -125,11 +125,86 @@ static bool ends_with(const char *text, const char *end) {
   return n >= m && strcmp(text + n - m, end) == 0;
 }
 
+/* The text of `graph` with "out=" of node `node` (-1: none) set to `classes`, and a line behind it (NULL: none), as a graph of its own. */
+static int rewrite(const struct br_graph *graph, int node, int classes, const char *line, struct br_graph **out) {
+  char *text;
+  BR_TRY(br_graph_print(graph, &text));
+  struct br_net_text *net;
+  int status = br_net_text_open(&net);
+  if (status == BR_OK) {
+    char *at = text;
+    for (int i = 0; *at; i++) {
+      size_t n = strcspn(at, "\n");
+      char *attribute = i == node ? memmem(at, n, " out=", 5) : NULL;
+      if (attribute) {
+        char *rest = attribute + 5 + strspn(attribute + 5, "0123456789");
+        br_net_text_add(net, "%.*s out=%d%.*s", (int)(attribute - at), at, classes, (int)(at + n - rest), rest);
+      } else {
+        br_net_text_add(net, "%.*s", (int)n, at);
+      }
+      at += n + (at[n] == '\n');
+    }
+    if (line) br_net_text_add(net, "%s", line);
+    status = br_net_text_graph(net, graph->name, out);
+  }
+  br_memory_free(text);
+  return status;
+}
+
+/* --loss on a net that names none. */
+static int add_loss(struct cli *cli, struct br_graph **graph) {
+  const char *loss = option_text(&cli->options, "loss");
+  if (!loss) return BR_OK;
+  if ((*graph)->loss >= 0) BR_FAIL(BR_ERROR_USAGE, "--loss %s: the net has a loss of its own, %s", loss, (*graph)->nodes[(*graph)->loss].name);
+  char line[300];
+  snprintf(line, sizeof line, "loss = %s %s", loss, (*graph)->nodes[(*graph)->output].name);
+  struct br_graph *with;
+  BR_TRY(rewrite(*graph, -1, 0, line, &with));
+  br_graph_close(*graph);
+  *graph = with;
+  return BR_OK;
+}
+
+/* The node that makes the classes: the last one before the output that has as many channels of its own making. */
+static int head_of(const struct br_graph *graph) {
+  int classes = br_shape_channels(&graph->nodes[graph->output].shape);
+  for (int i = graph->output; i > 0; i = graph->nodes[i].inputs[0]) {
+    if (br_shape_channels(&graph->nodes[i].shape) != classes) return -1;
+    if (graph->nodes[i].n_params > 0 && !graph->params[graph->nodes[i].first_param].statistic && graph->params[graph->nodes[i].first_param].decay) return i;
+  }
+  return -1;
+}
+
+/* A model file's weights under a head for other classes; the new head starts as a fresh net's. */
+static int replace_head(struct cli *cli, int classes, struct br_model **model) {
+  struct br_model *old = *model, *fresh;
+  struct br_graph *graph;
+  int head = head_of(old->graph), missing;
+  if (head < 0) BR_FAIL(BR_ERROR_USAGE, "%s: its last layer cannot be given %d classes; train a net of that many", old->graph->name, classes);
+  BR_TRY(rewrite(old->graph, head, classes, NULL, &graph));
+  BR_TRY(br_model_open(graph, &fresh));
+  br_graph_init(graph, (uint64_t)option_int(&cli->options, "seed"), fresh->trained, fresh->statistics);
+  br_model_copy_params(fresh, old, &missing);
+  const char *preprocess = br_model_get(old, "preprocess");
+  int status = preprocess ? br_model_set(fresh, "preprocess", preprocess) : BR_OK;
+  if (cli->speaks) br_note("the model has %d classes, the data %d: its last layer, %s, starts anew", br_shape_channels(&old->graph->nodes[old->graph->output].shape), classes, graph->nodes[head].name);
+  br_model_close(old);
+  *model = fresh;
+  return status;
+}
+
+static int open_model_file(struct cli *cli, const char *path, const struct br_dataset_info *info, struct br_model **model) {
+  BR_TRY(br_model_load(path, model));
+  const struct br_graph *graph = (*model)->graph;
+  if (!info || info->classes < 1 || info->classes == br_shape_channels(&graph->nodes[graph->output].shape)) return BR_OK;
+  return replace_head(cli, info->classes, model);
+}
+
 int setup_open_model(struct cli *cli, const char *subject, const struct br_dataset_info *info, struct br_model **model, const struct br_recipe **recipe) {
   const struct br_zoo_net *zoo = br_zoo_find(subject);
   struct br_graph *graph = NULL;
   *recipe = zoo ? &zoo->recipe : &plain_recipe;
-  if (ends_with(subject, ".safetensors")) return br_model_load(subject, model);
+  if (ends_with(subject, ".safetensors")) return open_model_file(cli, subject, info, model);
   if (!zoo && br_file_exists(subject)) {
     unsigned char *text;
     size_t bytes;
@@ -142,72 +217,14 @@ int setup_open_model(struct cli *cli, const char *subject, const struct br_datas
     BR_TRY(zoo_options(cli, info, &options));
     BR_TRY(br_zoo_open(subject, &options, &graph));
   }
+  int status = add_loss(cli, &graph);
+  if (status != BR_OK) {
+    br_graph_close(graph);
+    return status;
+  }
   BR_TRY(br_model_open(graph, model));
   br_graph_init(graph, (uint64_t)option_int(&cli->options, "seed"), (*model)->trained, (*model)->statistics);
   return BR_OK;
-}
-
-static int parse_augment(const char *text, struct br_augment *augment) {
-  *augment = (struct br_augment){0};
-  static const char *const words[] = {"none", "flip", "crop", "resizedcrop", "cutout", "jitter"};
-  for (const char *p = text; p && *p;) {
-    char word[32];
-    size_t n = strcspn(p, ",");
-    if (n >= sizeof word) BR_FAIL(BR_ERROR_USAGE, "--augment %s: %.20s... is not known", text, p);
-    memcpy(word, p, n);
-    word[n] = 0;
-    char *colon = strchr(word, ':');
-    double value = colon ? strtod(colon + 1, NULL) : 0;
-    if (colon) *colon = 0;
-    bool takes_value = true, ok = value > 0 && value <= 4096;
-    if (strcmp(word, "crop") == 0)
-      augment->crop_padding = (int)value;
-    else if (strcmp(word, "resizedcrop") == 0)
-      augment->resized_crop = (float)value, ok = ok && value <= 1;
-    else if (strcmp(word, "cutout") == 0)
-      augment->cutout = (int)value;
-    else if (strcmp(word, "jitter") == 0)
-      augment->brightness = augment->contrast = augment->saturation = (float)value, ok = ok && value < 1;
-    else if (strcmp(word, "flip") == 0)
-      augment->flip = true, takes_value = false;
-    else if (strcmp(word, "none") == 0)
-      takes_value = false;
-    else {
-      const char *nearest = br_text_nearest(word, words, sizeof words / sizeof *words);
-      BR_FAIL(BR_ERROR_USAGE, "--augment %s: %s is not known%s%s", text, word, nearest ? "; did you mean " : "", nearest ? nearest : "");
-    }
-    if (takes_value && !ok) BR_FAIL(BR_ERROR_USAGE, "--augment %s: %s needs a number, as in crop:4, resizedcrop:0.3, cutout:8, jitter:0.2", text, word);
-    p += n + (p[n] == ',');
-  }
-  return BR_OK;
-}
-
-/* An option where given, the recipe's value otherwise. */
-static float chosen(struct cli *cli, const char *name, double recipe) { return (float)(option_given(&cli->options, name) ? option_float(&cli->options, name) : recipe); }
-
-static int word_number(const char *word, const char *const *words, int n) {
-  for (int i = 0; i < n; i++)
-    if (strcmp(word, words[i]) == 0) return i;
-  return 0;
-}
-
-int setup_train_options(struct cli *cli, const struct br_recipe *recipe, const struct br_graph *graph, struct br_train_options *train, struct br_augment *augment) {
-  (void)graph;
-  const struct options *o = &cli->options;
-  static const char *const optimisers[] = {"sgd", "adam", "adamw", "lars", "lamb", "rmsprop"}, *const schedules[] = {"constant", "step", "cosine", "onecycle"};
-  *train = (struct br_train_options){.batch = (int)option_int(o, "batch"), .micro_batch = (int)option_int(o, "micro-batch"), .epochs = (int)option_int(o, "epochs"), .seed = (uint64_t)option_int(o, "seed")};
-  if (train->epochs < 0) train->epochs = recipe->epochs;
-  if (train->batch == 0) train->batch = train->micro_batch && recipe->batch % train->micro_batch ? train->micro_batch : recipe->batch;
-  if (train->micro_batch == 0) train->micro_batch = train->batch % recipe->micro_batch == 0 ? recipe->micro_batch : train->batch;
-  train->optimiser = (struct br_optimiser_options){
-      .kind = (enum br_optimiser_kind)(option_given(o, "optimiser") ? option_choice(o, "optimiser") : word_number(recipe->optimiser, optimisers, 6)),
-      .momentum = chosen(cli, "momentum", recipe->momentum), .beta2 = 0.999f, .eps = 1e-8f, .weight_decay = chosen(cli, "weight-decay", recipe->weight_decay),
-      .nesterov = option_flag(o, "nesterov"), .decay_all = option_flag(o, "decay-all"), .clip = (float)option_float(o, "clip")};
-  train->schedule = (struct br_schedule_options){.kind = (enum br_schedule_kind)(option_given(o, "schedule") ? option_choice(o, "schedule") : word_number(recipe->schedule, schedules, 4)),
-                                                 .lr = chosen(cli, "lr", recipe->lr), .warmup_epochs = chosen(cli, "warmup", recipe->warmup_epochs), .step_epochs = 30, .step_factor = 0.1f};
-  train->label_smoothing = chosen(cli, "label-smoothing", recipe->label_smoothing);
-  train->bn_recalibrate = (int)option_int(o, "bn-recalibrate");
-  return parse_augment(option_given(o, "augment") ? option_text(o, "augment") : recipe->augment, augment);
 }
 
 json_t *setup_class_names(const struct br_model *model) {

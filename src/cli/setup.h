@@ -23,7 +23,17 @@ int setup_open_data(struct cli *cli, enum br_data_part part, struct br_dataset *
 int setup_open_model(struct cli *cli, const char *subject, const struct br_dataset_info *info, struct br_model **model, const struct br_recipe **recipe);
 
 /* Training settings from options, the recipe where they are silent. */
-int setup_train_options(struct cli *cli, const struct br_recipe *recipe, const struct br_graph *graph, struct br_train_options *train, struct br_augment *augment);
+int setup_train_options(struct cli *cli, const struct br_recipe *recipe, struct br_train_options *train, struct br_augment *augment);
+/* Those that are lists (class weights, frozen parameters, speeds of ranks) and what the loaders were opened with: train points into *lists, which is
+ * zero before and freed after the run. */
+struct setup_lists {
+  float *class_weight;
+  bool *frozen;
+  double *speed;
+  char *input_settings;
+};
+int setup_train_lists(struct cli *cli, const struct br_graph *graph, struct br_dataset *data, const struct br_preprocess *preprocess, const struct br_augment *augment, struct br_train_options *train, struct setup_lists *lists);
+void setup_lists_free(struct setup_lists *lists);
 
 /* The class names kept in a model as a JSON array (new reference; NULL if there are none). */
 json_t *setup_class_names(const struct br_model *model);

@@ -15,6 +15,7 @@
 
 typedef float vf __attribute__((vector_size(64)));
 typedef int32_t vi __attribute__((vector_size(64)));
+typedef uint32_t vu __attribute__((vector_size(64)));
 typedef float vf_loose __attribute__((vector_size(64), aligned(4), may_alias));
 typedef __mmask16 vmask;
 typedef const float *va; /* four values of A, used one by one */

@@ -41,30 +41,37 @@ static char *header_text(const struct br_tensor_entry *tensors, size_t n_tensors
   return text;
 }
 
-static int write_all(struct br_writer *writer, const char *text, const struct br_tensor_entry *tensors, size_t n_tensors) {
+static int write_header(struct br_writer *writer, const char *text) {
   size_t length = strlen(text), padded = (length + 7) & ~(size_t)7;
   unsigned char size[8];
   for (int i = 0; i < 8; i++) size[i] = (unsigned char)((uint64_t)padded >> (8 * i));
   BR_TRY(br_writer_write(writer, size, 8));
   BR_TRY(br_writer_write(writer, text, length));
-  BR_TRY(br_writer_write(writer, "       ", padded - length));
-  for (size_t i = 0; i < n_tensors; i++) BR_TRY(br_writer_write(writer, tensors[i].data, tensor_bytes(&tensors[i])));
-  return BR_OK;
+  return br_writer_write(writer, "       ", padded - length);
+}
+
+int br_safetensors_begin(const char *path, const struct br_tensor_entry *tensors, size_t n_tensors, const struct br_metadata_entry *metadata, size_t n_metadata, struct br_writer **out) {
+  *out = NULL;
+  char *text = header_text(tensors, n_tensors, metadata, n_metadata);
+  if (!text) BR_FAIL(BR_ERROR_FAILED, "%s: a name or a metadata value is not UTF-8 text", path);
+  struct br_writer *writer = NULL;
+  int status = br_writer_open(path, &writer);
+  if (status == BR_OK) status = write_header(writer, text);
+  free(text);
+  if (status == BR_OK)
+    *out = writer;
+  else
+    br_writer_abandon(writer);
+  return status;
 }
 
 int br_safetensors_write(const char *path, const struct br_tensor_entry *tensors, size_t n_tensors, const struct br_metadata_entry *metadata, size_t n_metadata) {
-  char *text = header_text(tensors, n_tensors, metadata, n_metadata);
-  if (!text) BR_FAIL(BR_ERROR_FAILED, "%s: a name or a metadata value is not UTF-8 text", path);
   struct br_writer *writer;
-  int status = br_writer_open(path, &writer);
-  if (status == BR_OK) {
-    status = write_all(writer, text, tensors, n_tensors);
-    if (status == BR_OK)
-      status = br_writer_commit(writer);
-    else
-      br_writer_abandon(writer);
-  }
-  free(text);
+  BR_TRY(br_safetensors_begin(path, tensors, n_tensors, metadata, n_metadata, &writer));
+  int status = BR_OK;
+  for (size_t i = 0; status == BR_OK && i < n_tensors; i++) status = br_writer_write(writer, tensors[i].data, tensor_bytes(&tensors[i]));
+  if (status == BR_OK) return br_writer_commit(writer);
+  br_writer_abandon(writer);
   return status;
 }
 

@@ -15,6 +15,8 @@ static void divide(int threads, int64_t units, int *groups, int *members) {
 
 static size_t sample_floats(const struct br_graph *graph) { return br_shape_count(&graph->nodes[0].shape) / (size_t)graph->nodes[0].shape.d[0]; }
 
+static int outputs(const struct br_graph *graph) { return br_shape_channels(&graph->nodes[graph->output].shape); }
+
 int br_crew_plan(struct br_graph *graph, enum br_exec_mode mode, const bool *frozen, int threads, int unit_samples, int64_t units, size_t *bytes) {
   int groups, members;
   divide(threads, units, &groups, &members);
@@ -34,12 +36,17 @@ int br_crew_open(struct br_crew *crew, struct br_team *team, struct br_loader *l
   BR_TRY(br_memory_alloc(groups, sizeof *crew->x, "groups", &crew->x));
   BR_TRY(br_memory_alloc(groups, sizeof *crew->label, "groups", &crew->label));
   BR_TRY(br_memory_alloc(groups, sizeof *crew->index, "groups", &crew->index));
+  BR_TRY(br_memory_alloc(groups, sizeof *crew->target, "groups", &crew->target));
+  BR_TRY(br_memory_alloc(groups, sizeof *crew->n, "groups", &crew->n));
+  BR_TRY(br_memory_alloc(groups, sizeof *crew->unit, "groups", &crew->unit));
+  BR_TRY(br_memory_alloc(groups, sizeof *crew->meeting, "groups", &crew->meeting));
   for (size_t g = 0; g < groups; g++) {
     struct br_exec_options options = {.mode = mode, .N = unit_samples, .members = crew->members, .fuse = true, .frozen = frozen};
     BR_TRY(br_exec_open(graph, &options, &crew->exec[g]));
     BR_TRY(br_memory_alloc(samples * sample_floats(graph), sizeof(float), "input", &crew->x[g]));
     BR_TRY(br_memory_alloc(samples, sizeof(int32_t), "labels", &crew->label[g]));
     BR_TRY(br_memory_alloc(samples, sizeof(uint64_t), "sample numbers", &crew->index[g]));
+    if (graph->loss >= 0) BR_TRY(br_memory_alloc(samples * (size_t)outputs(graph), sizeof(float), "targets", &crew->target[g]));
   }
   return BR_OK;
 }
@@ -50,12 +57,43 @@ void br_crew_close(struct br_crew *crew) {
     if (crew->x) br_memory_free(crew->x[g]);
     if (crew->label) br_memory_free(crew->label[g]);
     if (crew->index) br_memory_free(crew->index[g]);
+    if (crew->target) br_memory_free(crew->target[g]);
   }
   br_memory_free(crew->exec);
   br_memory_free(crew->x);
   br_memory_free(crew->label);
   br_memory_free(crew->index);
+  br_memory_free(crew->target);
+  br_memory_free(crew->n);
+  br_memory_free(crew->unit);
+  br_memory_free(crew->meeting);
   *crew = (struct br_crew){0};
+}
+
+void br_crew_note_failure(struct br_crew *crew, int status) {
+  int none = BR_OK;
+  if (__atomic_compare_exchange_n(&crew->status, &none, status, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) snprintf(crew->message, sizeof crew->message, "%s", br_error_message());
+}
+
+static void set_targets(struct br_crew *crew, int group, int n) {
+  int classes = outputs(crew->graph);
+  float *row = crew->target[group];
+  memset(row, 0, (size_t)n * (size_t)classes * sizeof *row);
+  for (int i = 0; i < n; i++, row += classes) row[crew->label[group][i]] = 1;
+}
+
+void br_crew_load(struct br_crew *crew, int group, int64_t unit, uint32_t epoch, int n, struct br_run *run) {
+  crew->unit[group] = unit;
+  crew->n[group] = n;
+  int status = br_loader_fill(crew->loader, epoch, crew->index[group], n, crew->x[group], crew->label[group]);
+  if (status != BR_OK)
+    br_crew_note_failure(crew, status);
+  else if (crew->target[group])
+    set_targets(crew, group, n);
+  run->x = crew->x[group];
+  run->label = crew->label[group];
+  run->target = crew->target[group];
+  run->n = n;
 }
 
 struct crew_call {
@@ -64,18 +102,12 @@ struct crew_call {
   struct br_run *run; /* per group */
 };
 
-/* By a group's first thread: the unit's samples into its input. A failure leaves zeros and is kept for the caller. */
+/* By a group's first thread: the unit's samples into its input. */
 static void load_unit(struct crew_call *call, int group, int64_t unit) {
-  struct br_crew *crew = call->crew;
   struct br_run *run = &call->run[group];
   *run = call->work->run;
-  run->x = crew->x[group];
-  run->label = crew->label[group];
-  run->n = call->work->samples(call->work->arg, unit, crew->index[group], &run->position);
-  int status = br_loader_fill(crew->loader, call->work->epoch, crew->index[group], run->n, crew->x[group], crew->label[group]);
-  if (status == BR_OK) return;
-  int none = BR_OK;
-  if (__atomic_compare_exchange_n(&crew->status, &none, status, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) snprintf(crew->message, sizeof crew->message, "%s", br_error_message());
+  int n = call->work->samples(call->work->arg, unit, call->crew->index[group], &run->position);
+  br_crew_load(call->crew, group, unit, call->work->epoch, n, run);
 }
 
 static void crew_member(void *arg, struct br_part part) {

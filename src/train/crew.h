@@ -17,7 +17,11 @@ struct br_crew {
   float **x;             /* per group: input of one unit */
   int32_t **label;
   uint64_t **index;
-  struct br_barrier barrier;
+  float **target;             /* per group: 1 for the label, 0 for the rest, where the net has a loss node; else NULL */
+  int *n;                     /* per group: samples of the unit it holds, and its number */
+  int64_t *unit;
+  struct br_barrier barrier;  /* of all threads */
+  struct br_barrier *meeting; /* per group: of its members */
   double load_seconds, compute_seconds; /* of group 0, added up over runs */
   int status;                           /* first failure of a run, with its message */
   char message[1024];
@@ -28,6 +32,11 @@ int br_crew_open(struct br_crew *crew, struct br_team *team, struct br_loader *l
 void br_crew_close(struct br_crew *crew); /* zeroed: nothing */
 /* Bytes that br_crew_open would take. */
 int br_crew_plan(struct br_graph *graph, enum br_exec_mode mode, const bool *frozen, int threads, int unit_samples, int64_t units, size_t *bytes);
+
+/* The n samples of index[group] into the group's input, and *run pointed to them; by the group's first thread. A failure is noted. */
+void br_crew_load(struct br_crew *crew, int group, int64_t unit, uint32_t epoch, int n, struct br_run *run);
+/* Keeps the first failure of a run, with this thread's message; any thread may call it. */
+void br_crew_note_failure(struct br_crew *crew, int status);
 
 /* A run of units [first, last). All functions are called with `arg`. */
 struct br_crew_work {

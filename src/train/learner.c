@@ -7,7 +7,6 @@
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
 #include <bramble/base/random.h>
-#include <bramble/cluster/exact.h>
 #include <bramble/kernel/kernel.h>
 
 #include <math.h>
@@ -20,50 +19,76 @@ void br_order_unit(const struct br_order *order, int64_t unit, uint64_t *index) 
   }
 }
 
-static size_t sums_count(const struct br_graph *graph) { return graph->trained_floats + 2 * graph->statistic_floats + BR_SCALAR_COUNT; }
-
-size_t br_learner_bytes(const struct br_graph *graph, const struct br_train_options *options) {
-  return 8 * sums_count(graph) + 4 * (graph->trained_floats + br_optimiser_state_floats(graph, &options->optimiser));
+void br_tally_merge(struct br_tally *tally, const struct br_tally *other) {
+  br_sum_merge(&tally->loss, &other->loss);
+  br_sum_carry(&tally->loss);
+  tally->samples += other->samples;
+  tally->right += other->right;
 }
 
-int br_learner_open(struct br_learner *learner, const struct br_graph *graph, const struct br_train_options *options, float *trained, float *statistics) {
-  *learner = (struct br_learner){.graph = graph, .options = options, .trained = trained, .statistics = statistics};
-  struct br_step_sums *sums = &learner->sums;
+/* --- sums ------------------------------------------------------------------------------------------------------------------ */
+
+static size_t sums_count(const struct br_graph *graph) { return graph->trained_floats + 2 * graph->statistic_floats + BR_SCALAR_COUNT; }
+
+size_t br_step_sums_bytes(const struct br_graph *graph) { return sizeof(int64_t) * sums_count(graph); }
+
+int br_step_sums_open(struct br_step_sums *sums, const struct br_graph *graph) {
   sums->count = sums_count(graph);
-  BR_TRY(br_memory_alloc(sums->count, sizeof(int64_t), "gradient sums", &sums->block));
+  BR_TRY(br_memory_alloc(sums->count, sizeof(int64_t), "exact sums", &sums->block));
   sums->grid = sums->block;
   sums->pairs = (struct br_pair *)(sums->grid + graph->trained_floats);
   sums->scalars = sums->grid + graph->trained_floats + 2 * graph->statistic_floats;
-  BR_TRY(br_memory_alloc(graph->trained_floats, sizeof(float), "gradient", &learner->gradient));
-  BR_TRY(br_memory_alloc(1, sizeof *learner->epoch_loss, "loss", &learner->epoch_loss));
-  return br_optimiser_open(&learner->optimiser, graph, &options->optimiser, options->frozen);
+  return BR_OK;
+}
+
+void br_step_sums_close(struct br_step_sums *sums) { br_memory_free(sums->block); }
+
+void br_step_sums_put(struct br_step_sums *sums, struct br_tally *tally) {
+  br_sum_carry(&tally->loss);
+  sums->scalars[BR_SCALAR_SAMPLES] = tally->samples;
+  sums->scalars[BR_SCALAR_RIGHT] = tally->right;
+  memcpy(&sums->scalars[BR_SCALAR_LOSS], tally->loss.limb, sizeof tally->loss.limb);
+}
+
+struct br_tally br_step_sums_tally(const struct br_step_sums *sums) {
+  struct br_tally tally = {.samples = sums->scalars[BR_SCALAR_SAMPLES], .right = sums->scalars[BR_SCALAR_RIGHT]};
+  memcpy(tally.loss.limb, &sums->scalars[BR_SCALAR_LOSS], sizeof tally.loss.limb);
+  return tally;
+}
+
+void br_step_sums_wish(struct br_step_sums *sums, const struct br_wishes *wishes) {
+  sums->scalars[BR_SCALAR_STOP] = wishes->stop;
+  sums->scalars[BR_SCALAR_SAVE] = wishes->save;
+}
+
+struct br_wishes br_step_sums_wishes(const struct br_step_sums *sums) { return (struct br_wishes){.stop = sums->scalars[BR_SCALAR_STOP] != 0, .save = sums->scalars[BR_SCALAR_SAVE] != 0}; }
+
+/* --- the learner ----------------------------------------------------------------------------------------------------------- */
+
+size_t br_learner_bytes(const struct br_graph *graph) { return br_step_sums_bytes(graph) + sizeof(float) * graph->trained_floats; }
+
+int br_learner_open(struct br_learner *learner, const struct br_graph *graph, const struct br_train_options *options, struct br_optimiser *optimiser, float *trained, float *statistics) {
+  *learner = (struct br_learner){.graph = graph, .options = options, .optimiser = optimiser, .trained = trained, .statistics = statistics};
+  BR_TRY(br_step_sums_open(&learner->sums, graph));
+  return br_memory_alloc(graph->trained_floats, sizeof(float), "gradient", &learner->gradient);
 }
 
 void br_learner_close(struct br_learner *learner) {
-  br_memory_free(learner->sums.block);
+  br_step_sums_close(&learner->sums);
   br_memory_free(learner->gradient);
-  br_memory_free(learner->epoch_loss);
-  br_optimiser_close(&learner->optimiser);
   *learner = (struct br_learner){0};
 }
 
-/* What the threads of a step share. */
-struct step {
-  struct br_learner *learner;
-  const struct br_order *order;
-  const struct br_step_units *units;
-  float limit;
+struct br_run br_learner_run(const struct br_learner *learner, const struct br_order *order, const struct br_step *step) {
+  const struct br_train_options *o = learner->options;
+  return (struct br_run){.trained = learner->trained, .statistics = learner->statistics, .class_weight = o->class_weight, .smoothing = o->label_smoothing,
+                         .loss_scale = 1.0f / (float)order->micro_batch, .seed = order->seed, .step = step->number};
+}
 
-  struct br_sum loss;
-  int64_t right, samples;
-  struct br_update update;
-};
-
-static int step_samples(void *arg, int64_t unit, uint64_t *index, uint64_t *position) {
-  struct step *step = arg;
-  br_order_unit(step->order, unit, index);
-  *position = (uint64_t)(unit - step->units->first) * (uint64_t)step->order->micro_batch;
-  return step->order->micro_batch;
+void br_learner_clear(struct br_learner *learner, struct br_part part) {
+  size_t first, last;
+  br_part_range(part, learner->sums.count, 1024, &first, &last);
+  memset(learner->sums.block + first, 0, (last - first) * sizeof(int64_t));
 }
 
 static int argmax(const float *x, int n) {
@@ -73,112 +98,139 @@ static int argmax(const float *x, int n) {
   return best;
 }
 
-/* Scalars of the round by one thread, the rest split between all. */
-static void step_merge(void *arg, struct br_crew *crew, int active, struct br_part part) {
-  struct step *step = arg;
-  struct br_learner *learner = step->learner;
+/* Scalars by one thread, the rest split between all. */
+void br_learner_collect(struct br_learner *learner, const struct br_crew *crew, int group, int64_t units, struct br_part part) {
   const struct br_graph *graph = learner->graph;
-  for (int g = 0; g < active; g++) {
-    float largest = br_grid_add(br_exec_gradient(crew->exec[g]), learner->sums.grid, BR_GRID_SHIFT, graph->trained_floats, part);
-    if (!(largest < step->limit)) __atomic_store_n(&learner->sums.scalars[BR_SCALAR_BAD], 1, __ATOMIC_RELAXED);
-    br_statistics_add(graph, br_exec_batch_statistics(crew->exec[g]), learner->sums.pairs, part);
-  }
+  struct br_exec *exec = crew->exec[group];
+  float largest = br_grid_add(br_exec_gradient(exec), learner->sums.grid, BR_GRID_SHIFT, graph->trained_floats, part);
+  if (!(largest < (float)br_grid_limit(units))) __atomic_store_n(&learner->sums.scalars[BR_SCALAR_BAD], 1, __ATOMIC_RELAXED);
+  br_statistics_add(graph, br_exec_batch_statistics(exec), 1, learner->sums.pairs, part);
   if (part.index != 0) return;
   int classes = br_shape_channels(&graph->nodes[graph->output].shape);
-  for (int g = 0; g < active; g++) {
-    const float *losses = br_exec_losses(crew->exec[g]), *output = br_exec_output(crew->exec[g]);
-    double sum = 0; /* of a unit: one chain, always in the same order */
-    for (int i = 0; i < crew->unit_samples; i++) {
-      sum += losses[i];
-      step->right += argmax(output + (size_t)i * (size_t)classes, classes) == crew->label[g][i];
-    }
-    br_sum_add(&step->loss, sum);
-    step->samples += crew->unit_samples;
+  const float *losses = br_exec_losses(exec), *output = br_exec_output(exec);
+  double sum = 0; /* of a unit: one chain, always in the same order */
+  for (int i = 0; i < crew->n[group]; i++) {
+    sum += losses[i];
+    learner->tally.right += argmax(output + (size_t)i * (size_t)classes, classes) == crew->label[group][i];
   }
+  br_sum_add(&learner->tally.loss, sum);
+  br_sum_carry(&learner->tally.loss);
+  learner->tally.samples += crew->n[group];
 }
 
-/* Which tensor of which unit is to blame: the gradients of the last round are still there when a step is found bad. */
-static int blame(struct step *step, struct br_crew *crew) {
-  const struct br_graph *graph = step->learner->graph;
-  long long number = (long long)step->learner->optimiser.step + 1;
-  for (int g = 0; g < crew->groups; g++)
+static void pull_to_anchor(struct br_learner *learner, struct br_part part) {
+  float prox = learner->options->worker.prox;
+  size_t first, last;
+  br_part_range(part, learner->graph->trained_floats, 16, &first, &last);
+  for (size_t i = first; i < last; i++) learner->gradient[i] = fmaf(prox, learner->trained[i] - learner->anchor[i], learner->gradient[i]);
+}
+
+void br_learner_update(struct br_learner *learner, struct br_barrier *barrier, int64_t units, float lr, struct br_part part) {
+  if (learner->summed_floats)
+    br_scale(learner->gradient, 1.0f / (float)units, learner->gradient, false, learner->graph->trained_floats, part);
+  else
+    br_grid_get(learner->sums.grid, 0x1p-40 / (double)units, learner->gradient, learner->graph->trained_floats, part);
+  if (part.index == 0) br_statistics_blend(learner->graph, learner->sums.pairs, (double)units, false, learner->statistics);
+  br_barrier_wait(barrier, part.count); /* pulling splits the block otherwise than the grid does */
+  if (learner->anchor) pull_to_anchor(learner, part);
+  br_barrier_wait(barrier, part.count);
+  if (part.index == 0) learner->update = br_optimiser_begin(learner->optimiser, learner->gradient, lr);
+  br_barrier_wait(barrier, part.count);
+  br_optimiser_apply(learner->optimiser, &learner->update, learner->trained, learner->gradient, part);
+}
+
+/* The gradients of the last units are still there when a step is found bad. */
+int br_learner_check(const struct br_learner *learner, const struct br_crew *crew, int first, int last, const struct br_order *order, const struct br_step *step) {
+  static const char mend[] = "the training has diverged; lower --lr, or use --clip or --warmup";
+  const struct br_graph *graph = learner->graph;
+  int epoch = (int)order->epoch + 1;
+  long long number = (long long)step->number + 1;
+  float limit = (float)br_grid_limit(step->count);
+  if (learner->sums.scalars[BR_SCALAR_BAD] == 0) {
+    if (isnan(br_sum_value(&learner->tally.loss))) BR_FAIL(BR_ERROR_FAILED, "the loss is not a number in epoch %d, step %lld: %s", epoch, number, mend);
+    return BR_OK;
+  }
+  for (int g = first; g < last; g++)
     for (int p = 0; p < graph->n_params; p++) {
       const struct br_param *param = &graph->params[p];
       if (param->statistic) continue;
       const float *gradient = br_exec_gradient(crew->exec[g]) + param->offset;
       for (size_t i = 0; i < param->count; i++)
-        if (!(fabsf(gradient[i]) < step->limit))
-          BR_FAIL(BR_ERROR_FAILED, "the gradient of %s is %g in epoch %d, step %lld: the training has diverged; lower --lr, or use --clip or --warmup", param->name, (double)gradient[i],
-                  (int)step->order->epoch + 1, number);
+        if (!(fabsf(gradient[i]) < limit))
+          BR_FAIL(BR_ERROR_FAILED, "the gradient of %s is %g in epoch %d, step %lld, unit %lld: %s", param->name, (double)gradient[i], epoch, number, (long long)crew->unit[g] - (long long)step->first + 1, mend);
     }
-  BR_FAIL(BR_ERROR_FAILED, "a gradient is not a number or too large in epoch %d, step %lld: the training has diverged; lower --lr, or use --clip or --warmup", (int)step->order->epoch + 1, number);
+  BR_FAIL(BR_ERROR_FAILED, "a gradient is not a number or too large in epoch %d, step %lld: %s", epoch, number, mend);
+}
+
+/* --- one step of all ranks --------------------------------------------------------------------------------------------------- */
+
+/* What the threads of a step share. */
+struct shared_step {
+  struct br_learner *learner;
+  const struct br_order *order;
+  const struct br_step *step;
+  struct br_barrier *barrier;
+};
+
+static int step_samples(void *arg, int64_t unit, uint64_t *index, uint64_t *position) {
+  struct shared_step *shared = arg;
+  br_order_unit(shared->order, unit, index);
+  *position = (uint64_t)(unit - shared->step->first) * (uint64_t)shared->order->micro_batch;
+  return shared->order->micro_batch;
+}
+
+static void step_merge(void *arg, struct br_crew *crew, int active, struct br_part part) {
+  struct shared_step *shared = arg;
+  for (int g = 0; g < active; g++) br_learner_collect(shared->learner, crew, g, shared->step->count, part);
+}
+
+static void clear_member(void *arg, struct br_part part) { br_learner_clear(((struct shared_step *)arg)->learner, part); }
+
+static void update_member(void *arg, struct br_part part) {
+  struct shared_step *shared = arg;
+  br_learner_update(shared->learner, shared->barrier, shared->step->count, shared->step->lr, part);
+}
+
+/* The gradient as floats, the rest exactly: what --reduce float trades. */
+static int sum_floats(struct br_learner *learner, struct br_comm *comm) {
+  struct br_step_sums *sums = &learner->sums;
+  size_t n = learner->graph->trained_floats;
+  learner->summed_floats = true;
+  br_grid_get(sums->grid, 0x1p-40, learner->gradient, n, BR_PART_ALL);
+  BR_TRY(br_comm_sum_f32(comm, learner->gradient, n));
+  return br_comm_sum_i64(comm, sums->block + n, sums->count - n);
 }
 
 static int sum_over_ranks(struct br_learner *learner, struct br_comm *comm) {
   if (br_comm_size(comm) == 1) return BR_OK;
   double start = br_clock_seconds();
-  int status = br_comm_sum_i64(comm, learner->sums.block, learner->sums.count);
+  int status = learner->options->reduce_float ? sum_floats(learner, comm) : br_comm_sum_i64(comm, learner->sums.block, learner->sums.count);
   learner->communicate_seconds += br_clock_seconds() - start;
   return status;
 }
 
-struct finish {
-  struct step *step;
-  struct br_barrier *barrier;
-  float lr;
-  double factor;
-};
-
-/* The gradient back from the grid, and the update, split between the threads. */
-static void finish_member(void *arg, struct br_part part) {
-  struct finish *finish = arg;
-  struct br_learner *learner = finish->step->learner;
-  br_grid_get(learner->sums.grid, finish->factor, learner->gradient, learner->graph->trained_floats, part);
-  br_barrier_wait(finish->barrier, part.count);
-  if (part.index == 0) finish->step->update = br_optimiser_begin(&learner->optimiser, learner->gradient, finish->lr);
-  br_barrier_wait(finish->barrier, part.count);
-  br_optimiser_apply(&learner->optimiser, &finish->step->update, learner->trained, learner->gradient, part);
-}
-
-int br_learner_step(struct br_learner *learner, struct br_comm *comm, struct br_crew *crew, const struct br_order *order, const struct br_step_units *units) {
-  const struct br_train_options *options = learner->options;
-  struct step step = {.learner = learner, .order = order, .units = units, .limit = (float)br_grid_limit(units->count)};
-  memset(learner->sums.block, 0, learner->sums.count * sizeof(int64_t));
+int br_learner_step(struct br_learner *learner, struct br_comm *comm, struct br_crew *crew, const struct br_order *order, struct br_step *step) {
+  struct shared_step shared = {.learner = learner, .order = order, .step = step, .barrier = &crew->barrier};
+  struct br_tally before = learner->tally;
+  learner->tally = (struct br_tally){0};
+  br_team_run(crew->team, clear_member, &shared);
   struct br_crew_work work = {
-      .arg = &step, .first = units->mine_first, .last = units->mine_last, .epoch = order->epoch, .samples = step_samples, .merge = step_merge,
-      .run = {.trained = learner->trained, .statistics = learner->statistics, .class_weight = options->class_weight, .smoothing = options->label_smoothing,
-              .loss_scale = 1.0f / (float)options->micro_batch, .seed = options->seed, .step = learner->optimiser.step}};
+      .arg = &shared, .first = step->mine_first, .last = step->mine_last, .epoch = order->epoch, .samples = step_samples, .merge = step_merge, .run = br_learner_run(learner, order, step)};
   int status = br_crew_run(crew, &work);
-  int64_t *scalars = learner->sums.scalars;
-  bool bad_here = scalars[BR_SCALAR_BAD] != 0;
-  if (status != BR_OK || bad_here) { /* told to all by the sum, then agreed on */
-    memset(learner->sums.grid, 0, learner->graph->trained_floats * sizeof(int64_t));
-    memset(scalars, 0, BR_SCALAR_COUNT * sizeof(int64_t));
-    scalars[BR_SCALAR_BAD] = 1;
-  } else {
-    br_sum_carry(&step.loss);
-    scalars[BR_SCALAR_SAMPLES] = step.samples;
-    scalars[BR_SCALAR_RIGHT] = step.right;
-    memcpy(&scalars[BR_SCALAR_LOSS], step.loss.limb, sizeof step.loss.limb);
+  int64_t units = step->mine_last - step->mine_first, used = units < crew->groups ? units : crew->groups;
+  if (status == BR_OK) status = br_learner_check(learner, crew, 0, (int)used, order, step);
+  if (status == BR_OK) {
+    br_step_sums_put(&learner->sums, &learner->tally);
+  } else { /* told to all by the sum, then agreed on */
+    memset(learner->sums.block, 0, learner->sums.count * sizeof(int64_t));
+    learner->sums.scalars[BR_SCALAR_BAD] = 1;
   }
-  scalars[BR_SCALAR_STOP] = learner->stop;
+  br_step_sums_wish(&learner->sums, &step->wishes);
   BR_TRY(sum_over_ranks(learner, comm));
-  learner->stop = scalars[BR_SCALAR_STOP] != 0;
-  if (scalars[BR_SCALAR_BAD] != 0) {
-    if (status == BR_OK && bad_here) status = blame(&step, crew);
-    return br_comm_agree(comm, status);
-  }
-  struct br_sum loss;
-  memcpy(loss.limb, &scalars[BR_SCALAR_LOSS], sizeof loss.limb);
-  if (isnan(br_sum_value(&loss)))
-    BR_FAIL(BR_ERROR_FAILED, "the loss is not a number in epoch %d, step %lld: the training has diverged; lower --lr, or use --clip or --warmup", (int)order->epoch + 1, (long long)learner->optimiser.step + 1);
-  br_sum_merge(learner->epoch_loss, &loss);
-  br_sum_carry(learner->epoch_loss);
-  learner->epoch_samples += scalars[BR_SCALAR_SAMPLES];
-  learner->epoch_right += scalars[BR_SCALAR_RIGHT];
-  br_statistics_blend(learner->graph, learner->sums.pairs, (double)units->count, false, learner->statistics);
-  struct finish finish = {.step = &step, .barrier = &crew->barrier, .factor = 0x1p-40 / (double)units->count};
-  finish.lr = br_schedule_lr(&options->schedule, learner->optimiser.step, learner->steps_per_epoch, options->epochs);
-  br_team_run(crew->team, finish_member, &finish);
+  step->wishes = br_step_sums_wishes(&learner->sums);
+  if (learner->sums.scalars[BR_SCALAR_BAD] != 0) return br_comm_agree(comm, status);
+  learner->tally = br_step_sums_tally(&learner->sums);
+  br_tally_merge(&learner->tally, &before);
+  br_team_run(crew->team, update_member, &shared);
   return BR_OK;
 }

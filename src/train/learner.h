@@ -1,34 +1,56 @@
-/* A learner: one set of weights on its way, with its optimiser, statistics and position in the data. With synchronous gradients there is
- * one for the whole cluster; with averaged weights every virtual worker has one. Private to the room. */
+/* A learner: one set of weights on its way. With synchronous gradients there is one for the whole cluster; with averaged weights every
+ * group of threads has one, which is each of its virtual workers in turn. Private to the room. */
 #ifndef TRAIN_LEARNER_H
 #define TRAIN_LEARNER_H
 
 #include "train/crew.h"
 #include "train/optimiser.h"
 
-/* Sums of one step, all integers, in one block so that one all-reduce carries them: the gradient grid, then the pairs of batch statistics, then
- * the scalars. */
+#include <bramble/cluster/exact.h>
+
+/* What the training samples gave so far; adds up in any order. */
+struct br_tally {
+  struct br_sum loss;
+  int64_t samples, right;
+};
+void br_tally_merge(struct br_tally *tally, const struct br_tally *other);
+
+/* Sums between units and ranks, all integers, in one block so that one all-reduce carries them: the grid (gradients, or weights to be
+ * averaged), then the pairs of batch-norm statistics, then the scalars. */
 struct br_step_sums {
   int64_t *block;
-  size_t count;      /* int64 in it */
-  int64_t *grid;     /* graph->trained_floats */
+  size_t count;          /* int64 in it */
+  int64_t *grid;         /* graph->trained_floats */
   struct br_pair *pairs; /* graph->statistic_floats: mean, and E[x^2] in the place of the variance */
   int64_t *scalars;
 };
-enum { BR_SCALAR_BAD, BR_SCALAR_STOP, BR_SCALAR_SAMPLES, BR_SCALAR_RIGHT, BR_SCALAR_LOSS /* a br_sum of 8 */, BR_SCALAR_COUNT = BR_SCALAR_LOSS + 8 };
+enum { BR_SCALAR_BAD, BR_SCALAR_STOP, BR_SCALAR_SAVE, BR_SCALAR_SAMPLES, BR_SCALAR_RIGHT, BR_SCALAR_LOSS /* a br_sum of 8 */, BR_SCALAR_COUNT = BR_SCALAR_LOSS + 8 };
+int br_step_sums_open(struct br_step_sums *sums, const struct br_graph *graph);
+size_t br_step_sums_bytes(const struct br_graph *graph);
+void br_step_sums_close(struct br_step_sums *sums);
+/* The tally in and out of the scalars. */
+void br_step_sums_put(struct br_step_sums *sums, struct br_tally *tally);
+struct br_tally br_step_sums_tally(const struct br_step_sums *sums);
+
+/* What some rank may wish before a step and all know after it. */
+struct br_wishes {
+  bool stop, save;
+};
+void br_step_sums_wish(struct br_step_sums *sums, const struct br_wishes *wishes);
+struct br_wishes br_step_sums_wishes(const struct br_step_sums *sums);
 
 struct br_learner {
   const struct br_graph *graph;
   const struct br_train_options *options;
-  float *trained, *statistics; /* the blocks it works on; borrowed */
-  float *gradient;             /* of the batch, after summing */
+  float *trained, *statistics;    /* the blocks it works on; borrowed */
+  struct br_optimiser *optimiser; /* borrowed */
+  const float *anchor;            /* FedProx: the weights it is pulled to; NULL: none; borrowed */
+  float *gradient;                /* of the batch, after summing */
   struct br_step_sums sums;
-  struct br_optimiser optimiser;
-  int64_t steps_per_epoch;
-  int64_t epoch_samples, epoch_right; /* of the epoch so far */
-  struct br_sum *epoch_loss;
+  struct br_tally tally;   /* grows with every step */
+  struct br_update update; /* of the step under way */
   double communicate_seconds;
-  bool stop; /* wish of this rank before a step, wish of any rank after it */
+  bool summed_floats; /* the gradient holds the sum already (reduce_float), not the grid */
 };
 
 /* How the samples of a learner's epoch are ordered and cut: unit u of an epoch is positions u m .. u m + m - 1 of the permutation. */
@@ -42,17 +64,31 @@ struct br_order {
 /* Sample numbers of unit `unit`. */
 void br_order_unit(const struct br_order *order, int64_t unit, uint64_t *index);
 
-int br_learner_open(struct br_learner *learner, const struct br_graph *graph, const struct br_train_options *options, float *trained, float *statistics);
+int br_learner_open(struct br_learner *learner, const struct br_graph *graph, const struct br_train_options *options, struct br_optimiser *optimiser, float *trained, float *statistics);
 void br_learner_close(struct br_learner *learner);
 /* Bytes br_learner_open takes. */
-size_t br_learner_bytes(const struct br_graph *graph, const struct br_train_options *options);
+size_t br_learner_bytes(const struct br_graph *graph);
 
-/* One optimiser step on units [first_unit, first_unit + n_units) of the order, of which this rank runs [mine_first, mine_last): forward, backward, sum over `comm`,
- * update. Collective on comm. */
-struct br_step_units {
-  int64_t first, count;           /* of the whole step */
-  int64_t mine_first, mine_last;  /* this rank's */
+/* One step of a learner: its place in the run, and its units, of which this rank runs [mine_first, mine_last). */
+struct br_step {
+  int64_t first, count; /* units of the whole step, in the order's numbering */
+  int64_t mine_first, mine_last;
+  uint32_t number; /* steps done before: dropout's counter */
+  float lr;
+  struct br_wishes wishes; /* this rank's before, of all ranks after it */
 };
-int br_learner_step(struct br_learner *learner, struct br_comm *comm, struct br_crew *crew, const struct br_order *order, const struct br_step_units *units);
+
+/* The run that the step's units have in common. */
+struct br_run br_learner_run(const struct br_learner *learner, const struct br_order *order, const struct br_step *step);
+/* The parts of a step, by every member of a group of threads with its part: sums to zero; the result of the crew's group `group` added; the update
+ * from the sums, which are over `units` units. Between them the members meet at a barrier of the caller's. */
+void br_learner_clear(struct br_learner *learner, struct br_part part);
+void br_learner_collect(struct br_learner *learner, const struct br_crew *crew, int group, int64_t units, struct br_part part);
+void br_learner_update(struct br_learner *learner, struct br_barrier *barrier, int64_t units, float lr, struct br_part part);
+/* Fails naming the tensor to blame where the last step's sums are bad: some gradient among the crew's groups first .. last - 1 is not a number or too large. */
+int br_learner_check(const struct br_learner *learner, const struct br_crew *crew, int first, int last, const struct br_order *order, const struct br_step *step);
+
+/* One whole step on all ranks: the rank's units on the groups of its crew, one all-reduce, and the update that every rank makes alike. Collective. */
+int br_learner_step(struct br_learner *learner, struct br_comm *comm, struct br_crew *crew, const struct br_order *order, struct br_step *step);
 
 #endif

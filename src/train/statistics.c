@@ -23,7 +23,7 @@ static double momentum_of(const struct br_graph *graph, int p) {
   return 0;
 }
 
-void br_statistics_add(const struct br_graph *graph, const float *unit, struct br_pair *pairs, struct br_part part) {
+void br_statistics_add(const struct br_graph *graph, const float *unit, double weight, struct br_pair *pairs, struct br_part part) {
   for (int p = 0; p < graph->n_params; p++) {
     if (!is_mean(graph, p)) continue;
     const struct br_param *mean = &graph->params[p], *var = &graph->params[p + 1];
@@ -31,8 +31,8 @@ void br_statistics_add(const struct br_graph *graph, const float *unit, struct b
     br_part_range(part, mean->count, 16, &first, &last);
     for (size_t c = first; c < last; c++) {
       double m = unit[mean->offset + c];
-      br_pair_add(&pairs[mean->offset + c], m);
-      br_pair_add(&pairs[var->offset + c], unit[var->offset + c] + m * m);
+      br_pair_add(&pairs[mean->offset + c], weight * m);
+      br_pair_add(&pairs[var->offset + c], weight * (unit[var->offset + c] + m * m));
     }
   }
 }
@@ -68,7 +68,7 @@ static int recalibration_samples(void *arg, int64_t unit, uint64_t *index, uint6
 
 static void recalibration_merge(void *arg, struct br_crew *crew, int active, struct br_part part) {
   struct recalibration *r = arg;
-  for (int g = 0; g < active; g++) br_statistics_add(crew->graph, br_exec_batch_statistics(crew->exec[g]), r->pairs, part);
+  for (int g = 0; g < active; g++) br_statistics_add(crew->graph, br_exec_batch_statistics(crew->exec[g]), 1, r->pairs, part);
 }
 
 int br_statistics_recalibrate(struct br_comm *comm, struct br_crew *crew, const float *trained, float *running, uint64_t data_samples, int samples, const double *speed) {

@@ -5,9 +5,10 @@
 #include "train/crew.h"
 #include <bramble/cluster/exact.h>
 
-/* Adds a unit's statistics block (means and biased variances) to pairs of the same layout, E[x^2] in the place of variances. The part's share. */
-void br_statistics_add(const struct br_graph *graph, const float *unit, struct br_pair *pairs, struct br_part part);
-/* Mean and biased variance over `units` units from their pooled pairs, the between-unit term included; blended into `running`:
+/* Adds `weight` times a unit's or worker's statistics block (means and biased variances) to pairs of the same layout, E[x^2] in the place of variances. The
+ * part's share. */
+void br_statistics_add(const struct br_graph *graph, const float *unit, double weight, struct br_pair *pairs, struct br_part part);
+/* Mean and biased variance over units of together `units` weight from their pooled pairs, the between-unit term included; blended into `running`:
  * running = keep running + (1 - keep) pooled, keep from each batch norm's momentum (replace: keep 0). */
 void br_statistics_blend(const struct br_graph *graph, const struct br_pair *pairs, double units, bool replace, float *running);
 

@@ -24,6 +24,10 @@ struct br_metadata_entry {
 };
 int br_safetensors_write(const char *path, const struct br_tensor_entry *tensors, size_t n_tensors, const struct br_metadata_entry *metadata, size_t n_metadata);
 
+/* The same in pieces, for tensors that are not all in memory at once: writes the header (data is not looked at); the caller writes the bytes of each tensor in
+ * turn and commits, or abandons. */
+int br_safetensors_begin(const char *path, const struct br_tensor_entry *tensors, size_t n_tensors, const struct br_metadata_entry *metadata, size_t n_metadata, struct br_writer **out);
+
 /* An open file, mapped: tensors are read where they lie. */
 struct br_safetensors;
 /* Errors: BR_ERROR_DATA for everything that is not a sound file, with the place: truncated, header longer than the file or than 100 MB, offsets that lie,

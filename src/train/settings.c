@@ -1,0 +1,110 @@
+/* Settings as "name=value" lines, numbers with all their digits. */
+#include "train/settings.h"
+
+#include <bramble/base/error.h>
+#include <bramble/base/hash.h>
+#include <bramble/base/memory.h>
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *const br_optimiser_words[] = {"sgd", "adam", "adamw", "lars", "lamb", "rmsprop", NULL};
+const char *const br_schedule_words[] = {"constant", "step", "cosine", "onecycle", NULL};
+const char *const br_sync_words[] = {"gradients", "weights", "fedavg", NULL};
+static const char *const partition_words[] = {"iid", "strided", "dirichlet"}, *const server_words[] = {"fedavg", "fedavgm", "fedadam"}, *const keep_words[] = {"last", "best", "all"};
+
+struct text {
+  char *to;
+  size_t length, room;
+};
+
+static void add(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void add(struct text *text, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  int n = vsnprintf(text->to ? text->to + text->length : NULL, text->room > text->length ? text->room - text->length : 0, format, args);
+  va_end(args);
+  text->length += (size_t)n;
+}
+
+static void add_workers(struct text *t, const struct br_train_options *o) {
+  const struct br_worker_options *w = &o->worker;
+  add(t, "workers=%d\npartition=%s", w->workers, partition_words[w->partition]);
+  if (w->partition == BR_PARTITION_DIRICHLET) add(t, ":%.9g", w->alpha);
+  add(t, "\n");
+  if (o->sync == BR_SYNC_WEIGHTS) {
+    add(t, "every=%lld\noptimiser_state=%s\n", (long long)w->every, w->reset_optimiser ? "reset" : "keep");
+    return;
+  }
+  add(t, "fraction=%.17g\nlocal_epochs=%d\nprox=%.9g\nserver=%s\nserver_lr=%.9g\nserver_momentum=%.9g\n", w->fraction, w->local_epochs, (double)w->prox, server_words[w->server], (double)w->server_lr,
+      (double)w->server_momentum);
+}
+
+static uint64_t hash_of(const void *data, size_t bytes) { return data ? br_hash64(0, data, bytes) : 0; }
+
+static void add_all(struct text *t, const struct br_train_options *o, const struct br_graph *graph, int classes) {
+  const struct br_optimiser_options *p = &o->optimiser;
+  const struct br_schedule_options *s = &o->schedule;
+  add(t, "batch=%d\nmicro_batch=%d\nepochs=%d\nseed=%llu\n", o->batch, o->micro_batch, o->epochs, (unsigned long long)o->seed);
+  add(t, "optimiser=%s\nmomentum=%.9g\nweight_decay=%.9g\nnesterov=%d\ndecay_all=%d\nclip=%.9g\n", br_optimiser_words[p->kind], (double)p->momentum, (double)p->weight_decay, p->nesterov, p->decay_all, (double)p->clip);
+  add(t, "schedule=%s\nlr=%.9g\nwarmup=%.9g\n", br_schedule_words[s->kind], (double)s->lr, (double)s->warmup_epochs);
+  add(t, "label_smoothing=%.9g\nbn_recalibrate=%d\nema=%.9g\n", (double)o->label_smoothing, o->bn_recalibrate, (double)o->ema);
+  if (o->class_weight) add(t, "class_weights=%016llx\n", (unsigned long long)hash_of(o->class_weight, (size_t)classes * sizeof(float)));
+  if (o->frozen) add(t, "freeze=%016llx\n", (unsigned long long)hash_of(o->frozen, (size_t)graph->n_params * sizeof(bool)));
+  add(t, "sync=%s\n", br_sync_words[o->sync]);
+  if (o->sync != BR_SYNC_GRADIENTS) add_workers(t, o);
+  if (o->reduce_float) add(t, "reduce=float\n");
+  add(t, "keep=%s\n", keep_words[o->keep]);
+  if (o->evaluation_epochs != 1 || o->evaluation_steps) add(t, "eval_every=%d epochs, %lld steps\n", o->evaluation_epochs, (long long)o->evaluation_steps);
+  if (o->patience) add(t, "patience=%d\n", o->patience);
+  if (o->until_accuracy > 0) add(t, "until_accuracy=%.17g\n", o->until_accuracy);
+  if (o->input_settings) add(t, "%s", o->input_settings);
+}
+
+int br_train_settings(const struct br_train_options *options, const struct br_graph *graph, char **out) {
+  int classes = br_shape_channels(&graph->nodes[graph->output].shape);
+  struct text text = {0};
+  add_all(&text, options, graph, classes);
+  text.room = text.length + 1;
+  BR_TRY(br_memory_alloc(text.room, 1, "settings", &text.to));
+  text.length = 0;
+  add_all(&text, options, graph, classes);
+  *out = text.to;
+  return BR_OK;
+}
+
+/* The line of `lines` that starts with the same name as `line` does; NULL if there is none. */
+static const char *same_name(const char *lines, const char *line) {
+  size_t n = strcspn(line, "=") + 1;
+  for (const char *at = lines; at && *at; at = strchr(at, '\n'), at += at != NULL)
+    if (strncmp(at, line, n) == 0) return at;
+  return NULL;
+}
+
+/* "--lr" of "lr=0.1"; what is no option ("the net=...") stays as it is. */
+static void option_name(const char *line, char *name, size_t room) {
+  int n = (int)strcspn(line, "=");
+  snprintf(name, room, "%s%.*s", memchr(line, ' ', (size_t)n) ? "" : "--", n, line);
+  for (char *p = name; *p; p++)
+    if (*p == '_') *p = '-';
+}
+
+int br_settings_compare(const char *mine, const char *lines, const char *where) {
+  char name[80];
+  for (const char *at = mine; *at; at += strcspn(at, "\n") + 1) {
+    const char *other = same_name(lines, at);
+    size_t n = strcspn(at, "\n"), equals = strcspn(at, "=") + 1;
+    option_name(at, name, sizeof name);
+    if (!other) BR_FAIL(BR_ERROR_USAGE, "%s: it was made without %s, which is now %.*s; give the same settings, or start anew without --resume", where, name, (int)(n - equals), at + equals);
+    size_t m = strcspn(other, "\n");
+    if (n != m || strncmp(at, other, n) != 0)
+      BR_FAIL(BR_ERROR_USAGE, "%s: it was made with %s %.*s, now it is %.*s; give the same settings, or start anew without --resume", where, name, (int)(m - equals), other + equals, (int)(n - equals), at + equals);
+  }
+  for (const char *at = lines; *at; at += strcspn(at, "\n") + 1) {
+    if (same_name(mine, at)) continue;
+    option_name(at, name, sizeof name);
+    BR_FAIL(BR_ERROR_USAGE, "%s: it was made with %s, which is not given now; give the same settings, or start anew without --resume", where, name);
+  }
+  return BR_OK;
+}

@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# The one idea, as a test: the model file has the same bytes whatever it was trained on. Each case is trained once on one rank and one thread; then on other
+# ranks, threads and placements, killed and gone on with on other ranks, and compared.
+bramble=$1/bramble
+command -v mpiexec >/dev/null || { echo "skipped: no mpiexec"; exit 77; }
+mpiexec --version 2>&1 | grep -q 'Open MPI\|OpenRTE' && oversubscribe=--oversubscribe
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+cd "$dir" || exit 1
+failures=0
+fail() {
+  echo "FAIL: $*"
+  failures=$((failures + 1))
+}
+ranks() { # N, command...
+  local n=$1
+  shift
+  mpiexec -n "$n" $oversubscribe "$@"
+}
+[ "$(ranks 2 "$bramble" train lenet --limit 32 --epochs 1 --json --quiet 2>&1 | grep -c '"rank":1')" -ge 1 ] || { echo "skipped: bramble was built for another MPI, or none"; exit 77; }
+
+same() { # file, what: the bytes of the case's first run
+  cmp -s whole.st "$1" || fail "$name: $2 gives another model"
+  rm -f "$1"*
+}
+# case NAME OPTIONS... : trains whole.st, the one to compare with.
+case_of() {
+  name=$1
+  shift
+  options="train $* --quiet"
+  "$bramble" $options --threads 1 --out whole.st >/dev/null || fail "$name does not run"
+}
+on() { # N, more options
+  local n=$1
+  shift
+  ranks "$n" "$bramble" $options "$@" --out other.st >/dev/null 2>err || { fail "$name on $n ranks $*"; cat err; }
+  same other.st "$n ranks $*"
+}
+# Goes on with a run that was killed with -9 after each of the given times, on other ranks each time.
+killed() {
+  local n=3
+  for after in "$@"; do
+    ranks $n "$bramble" $options --threads 1 --checkpoint-every 2 --resume --out part.st >/dev/null 2>&1 &
+    local pid=$!
+    sleep "$after"
+    pkill -KILL -P $pid 2>/dev/null
+    kill -KILL $pid 2>/dev/null
+    wait $pid 2>/dev/null
+    n=$((n % 3 + 1))
+  done
+  ls part.st.ckpt-* >/dev/null 2>&1 || echo "note: $name was killed before its first checkpoint"
+  ranks 2 "$bramble" $options --threads 2 --checkpoint-every 2 --resume --out part.st >/dev/null 2>err || { fail "$name does not go on"; cat err; }
+  [ "$(grep -c '"test_accuracy"' part.st.jsonl)" -eq "$(grep -c '"test_accuracy"' whole.st.jsonl)" ] || fail "$name: the log of the run that went on has lines too many or too few"
+  same part.st "going on after kill -9"
+}
+
+case_of lenet lenet --limit 400 --epochs 2 --batch 56 --micro-batch 8
+for n in 1 2 3 4 5 7; do on $n --threads 1; done
+for t in 2 3; do on 1 --threads $t; done
+on 3 --balance 1,0,3.5
+on 2 --balance auto
+killed 0.4 0.5
+case_of 'lenet, adam, ema, clip' lenet --limit 200 --epochs 1 --optimiser adam --lr 0.001 --ema 0.9 --clip 1 --augment flip,crop:4 --class-weights balanced
+on 3 --threads 2
+case_of mobilenetv2 mobilenetv2 --width 0.25 --input 32 --batch 12 --micro-batch 4 --limit 60 --epochs 2 --bn-recalibrate 16
+for n in 2 3 5; do on $n --threads 1; done
+on 1 --threads 3
+killed 0.8
+case_of mlp mlp --input 32 --hidden 32 --limit 200 --epochs 1 --batch 32 --dropout 0.2
+on 3 --threads 1
+printf 'x = input 32 32 3\nf = flatten x\nh = dense f out=16\nr = relu h\nd = dropout r rate=0.3\ny = dense d out=10\n' >net.txt
+case_of dropout net.txt --limit 200 --epochs 2 --batch 24 --micro-batch 6
+for n in 2 7; do on $n --threads 1; done
+on 2 --threads 3
+case_of 'squeezenet1.1' squeezenet1.1 --input 64 --batch 8 --micro-batch 4 --limit 16 --epochs 1 --lr 0.001
+on 3 --threads 1
+case_of 'mse' lenet --loss mse --limit 100 --epochs 1 --lr 0.01
+on 3 --threads 2
+
+case_of 'weights every 3' lenet --limit 400 --epochs 2 --batch 8 --micro-batch 8 --sync weights --workers 7 --every 3
+for n in 2 3 5 7; do on $n --threads 1; done
+for t in 2 3; do on 1 --threads $t; done
+on 3 --balance 1,0,3.5
+on 2 --balance auto
+killed 0.4 0.6
+case_of 'weights every epoch' mobilenetv2 --width 0.25 --input 32 --batch 8 --micro-batch 4 --limit 80 --epochs 2 --sync weights --workers 5 --bn-recalibrate 0
+on 4 --threads 1
+on 1 --threads 3
+case_of 'weights, state reset' net.txt --limit 200 --epochs 1 --batch 8 --micro-batch 4 --sync weights --workers 4 --every 2 --optimiser-state reset
+on 3 --threads 2
+case_of 'fedavg' mobilenetv2 --width 0.25 --input 32 --batch 8 --micro-batch 4 --limit 150 --epochs 2 --sync fedavg --workers 9 --fraction 0.5 --local-epochs 2 --partition dirichlet:0.3 --server fedadam --prox 0.1
+for n in 2 7; do on $n --threads 1; done
+on 1 --threads 3
+on 2 --balance auto
+case_of 'fedavgm' lenet --limit 400 --epochs 5 --sync fedavg --workers 6 --fraction 0.5 --server fedavgm --server-lr 0.9
+killed 0.4 0.5
+exit $((failures > 0))
