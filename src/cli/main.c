@@ -25,6 +25,7 @@ static const struct verb {
     {"bench", FOR_BENCH, cmd_bench, "train NET", "how fast this machine runs it"},
     {"data", FOR_DATA, cmd_data, "pack|show DATA", "data sets into tar shards; one sample as a picture"},
     {"sweep", FOR_SWEEP, cmd_sweep, "FILE.yaml [NAME=VALUE...]", "run an experiment file: cases, repeats, rivals; goes on where it stopped"},
+    {"report", FOR_REPORT, cmd_report, "RESULTS", "tables and plots of a sweep: one HTML file, Markdown or CSV"},
 };
 #define N_VERBS (sizeof verbs / sizeof *verbs)
 

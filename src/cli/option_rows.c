@@ -70,6 +70,8 @@ const struct option_row option_rows[] = {
     {"smoke", OPTION_FLAG, NULL, 0, 0, NULL, FOR_SWEEP, "the tiny sizes that the experiment file gives", "--smoke"},
     {"again", OPTION_CHOICE, "none", 0, 0, "none|failed|all", FOR_SWEEP, "measure again what has been measured", "--again failed"},
     {"results", OPTION_TEXT, "results", 0, 0, "DIR", FOR_SWEEP, "folder of all results", "--results results"},
+    {"csv", OPTION_FLAG, NULL, 0, 0, NULL, FOR_REPORT, "the report as CSV, one line a case and metric", "--csv"},
+    {"markdown", OPTION_FLAG, NULL, 0, 0, NULL, FOR_REPORT, "the report as Markdown", "--markdown"},
     {"launcher", OPTION_TEXT, "mpiexec -n {ranks}", 0, 0, "COMMAND", FOR_SWEEP, "how ranks are started", "--launcher 'mpiexec -f hosts -n {ranks}'"},
     {"json", OPTION_FLAG, NULL, 0, 0, NULL, FOR_ALL, "results as JSON on stdout, for programs", "--json"},
     {"quiet", OPTION_FLAG, NULL, 0, 0, NULL, FOR_ALL, "no progress and no notes on stderr", "--quiet"},

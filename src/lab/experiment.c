@@ -395,16 +395,15 @@ static int read_flag(struct br_experiment *e, const struct br_yaml *node, const 
 }
 
 static int read_plot(struct br_experiment *e, const struct br_yaml *node, struct br_plot *plot) {
-  static const char *const keys[] = {"title", "kind", "x", "y", "by", "when", "log_x", "log_y", "zero", "published"};
+  static const char *const keys[] = {"title", "kind", "x", "y", "when", "log_x", "log_y", "zero", "published"};
   static const char *const kinds[] = {"line", "bar", "stacked", "curve"};
   BR_TRY(br_yaml_check_keys(e->file, node, keys, sizeof keys / sizeof *keys));
-  *plot = (struct br_plot){.x = -1, .by = -1, .title = NULL};
-  const char *x = NULL, *by = NULL;
+  *plot = (struct br_plot){.x = -1};
+  const char *x = NULL;
   int kind = BR_PLOT_LINE;
   bool published = true;
   BR_TRY(br_yaml_text(e->file, node, "title", &plot->title));
   BR_TRY(br_yaml_text(e->file, node, "x", &x));
-  BR_TRY(br_yaml_text(e->file, node, "by", &by));
   BR_TRY(br_yaml_text(e->file, node, "when", &plot->when));
   BR_TRY(br_yaml_choice(e->file, node, "kind", kinds, 4, &kind));
   BR_TRY(read_flag(e, node, "log_x", &plot->log_x));
@@ -414,7 +413,6 @@ static int read_plot(struct br_experiment *e, const struct br_yaml *node, struct
   plot->kind = (enum br_plot_kind)kind;
   plot->no_published = !published;
   if (x) BR_TRY(factor_of(e, br_yaml_get(node, "x"), x, &plot->x));
-  if (by) BR_TRY(factor_of(e, br_yaml_get(node, "by"), by, &plot->by));
   if (!x && kind != BR_PLOT_CURVE) return br_yaml_fail(e->file, node, "a plot needs x: FACTOR");
   const struct br_yaml *y = br_yaml_get(node, "y");
   if (!y || y->kind == BR_YAML_MAP) return br_yaml_fail(e->file, node, "a plot needs y: METRIC, or a list of metrics");

@@ -74,7 +74,7 @@ enum br_plot_kind { BR_PLOT_LINE, BR_PLOT_BAR, BR_PLOT_STACKED, BR_PLOT_CURVE };
 struct br_plot {
   const char *title, *when;
   enum br_plot_kind kind;
-  int x, by; /* factors; -1: none. A curve has no x */
+  int x; /* a factor; -1: a curve has none. All other factors that vary make series */
   int y[8], n_y;
   bool log_x, log_y, zero, no_published;
 };
