@@ -10,6 +10,8 @@
 #include <bramble/cluster/comm.h>
 #include <jansson.h>
 
+#define BRAMBLE_VERSION "0.1.0"
+
 struct cli {
   struct options options;
   struct br_comm *comm;
@@ -22,6 +24,8 @@ int cmd_eval(struct cli *cli);
 int cmd_predict(struct cli *cli);
 int cmd_inspect(struct cli *cli);
 int cmd_data(struct cli *cli);
+int cmd_sweep(struct cli *cli);
+int cmd_report(struct cli *cli);
 int cmd_bench(struct cli *cli);
 
 /* True after SIGINT or SIGTERM; the second one ends the process at once. */

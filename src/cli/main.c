@@ -12,8 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define VERSION "0.1.0"
-
 static const struct verb {
   const char *name;
   unsigned bit;
@@ -26,6 +24,8 @@ static const struct verb {
     {"inspect", FOR_INSPECT, cmd_inspect, "MODEL|NET|DATA|CSV", "net text, shapes, parameters, work; classes and counts of data; columns of a CSV file"},
     {"bench", FOR_BENCH, cmd_bench, "machine|kernel|train NET", "how fast this machine runs it"},
     {"data", FOR_DATA, cmd_data, "pack|show DATA", "data sets into tar shards; one sample as a picture"},
+    {"sweep", FOR_SWEEP, cmd_sweep, "FILE.yaml [NAME=VALUE...]", "run an experiment file: cases, repeats, rivals; goes on where it stopped"},
+    {"report", FOR_REPORT, cmd_report, "RESULTS", "tables and plots of a sweep: one HTML file, Markdown or CSV"},
 };
 #define N_VERBS (sizeof verbs / sizeof *verbs)
 
@@ -169,7 +169,7 @@ int main(int argc, char **argv) {
     return status == BR_OK ? (argc < 2 ? 2 : 0) : fail(status);
   }
   if (strcmp(argv[1], "version") == 0 || strcmp(argv[1], "--version") == 0) {
-    printf("bramble %s\n", VERSION);
+    printf("bramble %s\n", BRAMBLE_VERSION);
     return 0;
   }
   const struct verb *verb = find_verb(argv[1]);

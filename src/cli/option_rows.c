@@ -93,6 +93,13 @@ const struct option_row option_rows[] = {
     {"out", OPTION_TEXT, NULL, 0, 0, "FILE", FOR_TRAIN | FOR_PREDICT | FOR_INSPECT | FOR_DATA | FOR_IMPORT | FOR_EXPORT | FOR_REPORT, "where the result goes", "--out m.safetensors"},
     {"shard", OPTION_SIZE, "100MB", 0, 1e15, NULL, FOR_DATA, "size of a shard, about", "--shard 500MB"},
     {"top", OPTION_INT, "5", 1, 1000, NULL, FOR_PREDICT, "answers to show a picture", "--top 3"},
+    /* lab */
+    {"smoke", OPTION_FLAG, NULL, 0, 0, NULL, FOR_SWEEP, "the tiny sizes that the experiment file gives", "--smoke"},
+    {"again", OPTION_CHOICE, "none", 0, 0, "none|failed|all", FOR_SWEEP, "measure again what has been measured", "--again failed"},
+    {"results", OPTION_TEXT, "results", 0, 0, "DIR", FOR_SWEEP, "folder of all results", "--results results"},
+    {"csv", OPTION_FLAG, NULL, 0, 0, NULL, FOR_REPORT, "the report as CSV, one line a case and metric", "--csv"},
+    {"markdown", OPTION_FLAG, NULL, 0, 0, NULL, FOR_REPORT, "the report as Markdown", "--markdown"},
+    {"launcher", OPTION_TEXT, "mpiexec -n {ranks}", 0, 0, "COMMAND", FOR_SWEEP, "how ranks are started", "--launcher 'mpiexec -f hosts -n {ranks}'"},
     {"json", OPTION_FLAG, NULL, 0, 0, NULL, FOR_ALL, "results as JSON on stdout, for programs", "--json"},
     {"quiet", OPTION_FLAG, NULL, 0, 0, NULL, FOR_ALL, "no progress and no notes on stderr", "--quiet"},
     {"help", OPTION_FLAG, NULL, 0, 0, NULL, FOR_ALL, "this help", "--help"},

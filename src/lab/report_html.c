@@ -1,0 +1,218 @@
+/* The page: one file that needs nothing else, readable in light and dark, on a screen and on paper. */
+#include "lab/chart.h"
+#include "lab/summary.h"
+
+#include <bramble/base/error.h>
+#include <bramble/base/text.h>
+
+#include <math.h>
+#include <string.h>
+
+static const char style[] =
+    ":root{--ink:#1c2430;--soft:#5b6675;--faint:#e4e8ee;--page:#fbfcfd;--card:#fff;--accent:#b3264a;"
+    "--c0:#2768a8;--c1:#d1493f;--c2:#2f8f5b;--c3:#d9902f;--c4:#7a55b0;--c5:#2b97a6;--c6:#9a6a43;--c7:#6b7585}\n"
+    "@media(prefers-color-scheme:dark){:root{--ink:#e6e9ee;--soft:#9aa5b4;--faint:#2c333d;--page:#14181d;--card:#1a1f26;--accent:#ef7793;"
+    "--c0:#6aa9e9;--c1:#f0857b;--c2:#6cc795;--c3:#efb667;--c4:#b496e6;--c5:#68c8d6;--c6:#cfa37f;--c7:#9aa5b4}}\n"
+    "*{box-sizing:border-box}body{margin:0;background:var(--page);color:var(--ink);font:16px/1.55 system-ui,sans-serif}\n"
+    "main{max-width:1120px;margin:0 auto;padding:40px 24px 72px}h1{font-size:30px;line-height:1.2;margin:0 0 12px;letter-spacing:-.01em}\n"
+    "h2{font-size:19px;margin:44px 0 12px}.about{max-width:74ch;color:var(--soft);margin:0 0 8px}.note{color:var(--soft);font-size:14px;margin:8px 0}\n"
+    ".warn{border-left:3px solid var(--accent);padding:6px 12px;margin:12px 0;background:var(--card);font-size:15px}\n"
+    ".scroll{overflow-x:auto;background:var(--card);border:1px solid var(--faint);border-radius:8px}\n"
+    "table{border-collapse:collapse;width:100%;font-size:14px;font-variant-numeric:tabular-nums}\n"
+    "th,td{padding:7px 12px;text-align:right;border-bottom:1px solid var(--faint);white-space:nowrap}th{font-weight:600;color:var(--soft);vertical-align:bottom;white-space:normal;min-width:5em}\n"
+    "th.f,td.f{text-align:left;min-width:0}tr:last-child td{border-bottom:0}td small{color:var(--soft);font-size:12px}td.p,th.p{color:var(--soft);font-style:italic}\n"
+    "tr.rival td{color:var(--soft)}th small{display:block;font-weight:400}\n"
+    ".grid2{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,500px),1fr));gap:20px}\n"
+    "figure{margin:0;padding:16px 18px 10px;background:var(--card);border:1px solid var(--faint);border-radius:8px}figure.small{padding:12px 14px 6px}\n"
+    "figcaption{font-weight:600;margin-bottom:6px}figure.small figcaption{font-size:13px;font-weight:500;color:var(--soft)}\n"
+    ".legend{display:flex;flex-wrap:wrap;gap:3px 16px;font-size:13px;color:var(--soft);margin-bottom:4px}.legend span{display:flex;align-items:center;gap:6px}\n"
+    ".legend i{width:12px;height:12px;border-radius:3px;background:currentColor;border:2px solid currentColor}.legend i.stroke{height:0;width:18px;border-width:1.5px;border-radius:0}\n"
+    ".legend i.hollow{background:none}.legend i.hollow.stroke{border-style:dashed}\n"
+    "svg{display:block;width:100%;height:auto}svg text{font:12px system-ui,sans-serif;fill:var(--soft)}svg .label{fill:var(--ink)}\n"
+    ".grid{stroke:var(--faint)}.axis{stroke:var(--soft)}.line{fill:none;stroke:currentColor;stroke-width:2.2;stroke-linejoin:round}.dashed{stroke-dasharray:6 4;stroke-width:1.8}\n"
+    ".dot{fill:currentColor;stroke:var(--card);stroke-width:1.2}.dot.hollow{fill:var(--card);stroke:currentColor;stroke-width:1.6}.bar{fill:currentColor}\n"
+    ".bar.hollow{fill:currentColor;fill-opacity:.16;stroke:currentColor;stroke-width:1.4;stroke-dasharray:4 3}.error{fill:none;stroke:var(--ink);stroke-opacity:.65;stroke-width:1.2}.area{fill:currentColor;fill-opacity:.75}\n"
+    ".s0{color:var(--c0)}.s1{color:var(--c1)}.s2{color:var(--c2)}.s3{color:var(--c3)}.s4{color:var(--c4)}.s5{color:var(--c5)}.s6{color:var(--c6)}.s7{color:var(--c7)}\n"
+    "dl{display:grid;grid-template-columns:max-content 1fr;gap:4px 20px;font-size:14px;margin:0}dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}code{font:13px ui-monospace,monospace}\n"
+    "summary{cursor:pointer;color:var(--soft);font-size:14px;margin:14px 0 10px}@media print{body{background:#fff}figure,.scroll{break-inside:avoid}}\n";
+
+static bool shown(const struct br_summary *s, int m) { return !s->experiment->metrics[m].hidden && !br_summary_has_curve(s, m); }
+
+static void cell(FILE *out, const char *tag, const char *class, const char *text) {
+  fprintf(out, "<%s class=\"%s\">", tag, class);
+  br_html_text(out, text);
+  fprintf(out, "</%s>", tag);
+}
+
+static void write_head_row(const struct br_summary *s, FILE *out) {
+  const struct br_experiment *e = s->experiment;
+  fprintf(out, "<thead><tr>");
+  if (e->n_rivals) cell(out, "th", "f", "");
+  for (int f = 0; f < e->n_factors; f++) cell(out, "th", "f", e->factors[f].name);
+  for (int m = 0; m < e->n_metrics; m++) {
+    if (!shown(s, m)) continue;
+    fprintf(out, "<th>");
+    br_html_text(out, e->metrics[m].title);
+    if (e->metrics[m].unit[0]) fprintf(out, "<small>");
+    br_html_text(out, e->metrics[m].unit);
+    if (e->metrics[m].unit[0]) fprintf(out, "</small>");
+    fprintf(out, "</th>");
+    if (br_summary_has_published(s, m)) cell(out, "th", "p", "published");
+  }
+  fprintf(out, "</tr></thead>\n<tbody>\n");
+}
+
+static void write_metric(const struct br_summary *s, const struct br_row *row, int m, FILE *out) {
+  const struct br_metric *metric = &s->experiment->metrics[m];
+  const struct br_stat *stat = &row->stat[m];
+  char a[32], b[32], c[32];
+  if (stat->n == 0) {
+    fprintf(out, "<td>–</td>");
+  } else if (stat->n == 1) {
+    fprintf(out, "<td>%s</td>", br_summary_number(metric, stat->mean, a));
+  } else {
+    fprintf(out, "<td title=\"%s to %s in %d runs\">%s", br_summary_number(metric, stat->min, a), br_summary_number(metric, stat->max, b), stat->n, br_summary_number(metric, stat->mean, c));
+    if (stat->deviation > 0) fprintf(out, " <small>± %s</small>", br_summary_deviation(metric, stat, a));
+    fprintf(out, "</td>");
+  }
+  if (!br_summary_has_published(s, m)) return;
+  const char *word = NULL;
+  double published = row->rival < 0 ? br_summary_published(s->experiment, row->c, m, &word) : NAN;
+  cell(out, "td", "p", word ? word : br_summary_number(metric, published, a));
+}
+
+static void write_row_head(const struct br_summary *s, const struct br_row *row, FILE *out) {
+  const struct br_experiment *e = s->experiment;
+  fprintf(out, "<tr%s>", row->rival >= 0 ? " class=\"rival\"" : "");
+  if (e->n_rivals) cell(out, "td", "f", br_summary_series(s, row));
+  for (int f = 0; f < e->n_factors; f++) cell(out, "td", "f", br_experiment_level(e, row->c, f)->label);
+}
+
+static void write_table(const struct br_summary *s, FILE *out) {
+  const struct br_experiment *e = s->experiment;
+  fprintf(out, "<div class=\"scroll\"><table>\n");
+  write_head_row(s, out);
+  for (int r = 0; r < s->n_rows; r++) {
+    const struct br_row *row = &s->rows[r];
+    write_row_head(s, row, out);
+    for (int m = 0; m < e->n_metrics; m++)
+      if (shown(s, m)) write_metric(s, row, m, out);
+    fprintf(out, "</tr>\n");
+  }
+  fprintf(out, "</tbody></table></div>\n");
+  if (e->published_source) {
+    fprintf(out, "<p class=\"note\"><i>Published</i>: ");
+    br_html_text(out, e->published_source);
+    fprintf(out, "</p>\n");
+  }
+}
+
+/* The cases that something is to be said about. */
+static void write_remarks(const struct br_summary *s, FILE *out) {
+  for (int r = 0; r < s->n_rows; r++) {
+    const struct br_row *row = &s->rows[r];
+    char text[300];
+    if (!row->failed && !row->throttled && !row->simulated) continue;
+    fprintf(out, "<p class=\"note\"><b>");
+    if (row->rival >= 0) fprintf(out, "%s, ", br_summary_series(s, row));
+    br_html_text(out, br_summary_case_text(s->experiment, row->c, NULL, text, sizeof text));
+    fprintf(out, "</b>: %s%s", row->simulated ? "simulated. " : "", row->throttled ? "the machine throttled during a run. " : "");
+    if (row->failed) {
+      fprintf(out, "%d of %d runs failed: ", row->failed, row->failed + row->ok);
+      br_html_text(out, row->error);
+    }
+    fprintf(out, "</p>\n");
+  }
+}
+
+/* Every statistic, for those who want them. */
+static void write_details(const struct br_summary *s, FILE *out) {
+  const struct br_experiment *e = s->experiment;
+  fprintf(out, "<details><summary>Mean, deviation, least and greatest of every metric</summary>\n<div class=\"scroll\"><table><thead><tr>");
+  if (e->n_rivals) cell(out, "th", "f", "");
+  for (int f = 0; f < e->n_factors; f++) cell(out, "th", "f", e->factors[f].name);
+  fprintf(out, "<th class=\"f\">metric</th><th>runs</th><th>mean</th><th>deviation</th><th>least</th><th>greatest</th></tr></thead>\n<tbody>\n");
+  for (int r = 0; r < s->n_rows; r++)
+    for (int m = 0; m < e->n_metrics; m++) {
+      const struct br_stat *stat = &s->rows[r].stat[m];
+      const double values[] = {stat->mean, NAN, stat->min, stat->max};
+      char text[32];
+      if (stat->n == 0) continue;
+      write_row_head(s, &s->rows[r], out);
+      fprintf(out, "<td class=\"f\">");
+      br_html_text(out, e->metrics[m].title);
+      fprintf(out, "%s", e->metrics[m].unit[0] ? ", " : "");
+      br_html_text(out, e->metrics[m].unit);
+      fprintf(out, "</td><td>%d</td>", stat->n);
+      for (int k = 0; k < 4; k++) fprintf(out, "<td>%s</td>", k == 1 ? br_summary_deviation(&e->metrics[m], stat, text) : br_summary_number(&e->metrics[m], values[k], text));
+      fprintf(out, "</tr>\n");
+    }
+  fprintf(out, "</tbody></table></div></details>\n");
+}
+
+static void write_pair(FILE *out, const char *name, const char *text) {
+  if (!text || !*text) return;
+  fprintf(out, "<dt>%s</dt><dd>", name);
+  br_html_text(out, text);
+  fprintf(out, "</dd>\n");
+}
+
+static void write_settings(const struct br_summary *s, FILE *out) {
+  const struct br_experiment *e = s->experiment;
+  static const char *const keys[][2] = {{"host", "machine"}, {"board", "board"}, {"cpu", "processor"}, {"isa", "kernels"}, {"kernel", "system"}, {"libc", "C library"}, {"version", "bramble"}, {"commit", "commit"}, {"program_sha256", "program sha256"}};
+  fprintf(out, "<h2>Settings</h2>\n<dl>\n");
+  for (int i = 0; i < e->n_steps; i++) {
+    fprintf(out, "<dt>%s</dt><dd><code>", e->steps[i].name);
+    br_html_text(out, e->steps[i].text);
+    fprintf(out, "</code></dd>\n");
+  }
+  for (int i = 0; i < e->n_rivals; i++) {
+    fprintf(out, "<dt>%s</dt><dd><code>", e->rivals[i].name);
+    br_html_text(out, e->rivals[i].command);
+    fprintf(out, "</code></dd>\n");
+  }
+  for (int i = 0; i < e->n_variables; i++) write_pair(out, e->variables[i].name, e->variables[i].text);
+  fprintf(out, "<dt>repeats</dt><dd>%d%s</dd>\n</dl>\n<h2>Machine</h2>\n<dl>\n", e->repeats, e->warmup ? ", after warm-up runs that do not count" : "");
+  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) write_pair(out, keys[i][1], json_string_value(json_object_get(s->session, keys[i][0])));
+  char memory[32];
+  double bytes = json_number_value(json_object_get(s->session, "memory_bytes"));
+  if (s->session) fprintf(out, "<dt>cores</dt><dd>%d</dd>\n", (int)json_integer_value(json_object_get(s->session, "cores")));
+  if (bytes > 0) write_pair(out, "memory", br_text_bytes(bytes, memory));
+  write_pair(out, "date", json_string_value(s->date));
+  fprintf(out, "</dl>\n");
+}
+
+static void write_warnings(const struct br_summary *s, FILE *out) {
+  int failed = 0, simulated = 0, throttled = 0;
+  for (int r = 0; r < s->n_rows; r++) failed += s->rows[r].failed, simulated += s->rows[r].simulated, throttled += s->rows[r].throttled;
+  if (simulated) fprintf(out, "<p class=\"warn\">Times of %d cases are simulated: computed from unit times measured here and the link that was given.</p>\n", simulated);
+  if (failed) fprintf(out, "<p class=\"warn\">%d runs failed or were left out; below the table is why.</p>\n", failed);
+  if (throttled) fprintf(out, "<p class=\"warn\">In %d cases the machine throttled during a run.</p>\n", throttled);
+  if (s->programs > 1) fprintf(out, "<p class=\"warn\">The runs were made by %d builds of the program.</p>\n", s->programs);
+}
+
+int br_report_html(const struct br_summary *s, FILE *out) {
+  const struct br_experiment *e = s->experiment;
+  fprintf(out, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\">\n<title>");
+  br_html_text(out, e->title);
+  fprintf(out, "</title>\n<style>\n%s</style></head>\n<body><main>\n<h1>", style);
+  br_html_text(out, e->title);
+  fprintf(out, "</h1>\n");
+  if (e->about) {
+    fprintf(out, "<p class=\"about\">");
+    br_html_text(out, e->about);
+    fprintf(out, "</p>\n");
+  }
+  write_warnings(s, out);
+  fprintf(out, "<h2>Results</h2>\n");
+  write_table(s, out);
+  write_remarks(s, out);
+  write_details(s, out);
+  if (e->n_plots) fprintf(out, "<h2>Plots</h2>\n<div class=\"grid2\">\n");
+  for (int i = 0; i < e->n_plots; i++) BR_TRY(br_report_plot(s, &e->plots[i], out));
+  if (e->n_plots) fprintf(out, "</div>\n");
+  BR_TRY(br_report_points(s, out));
+  write_settings(s, out);
+  fprintf(out, "</main></body></html>\n");
+  return BR_OK;
+}
