@@ -68,19 +68,18 @@ static inline const char *test_reference(const char *name) {
   static char paths[4][1024];
   static int next;
   char *path = paths[next++ % 4];
-  const char *slash = strrchr(__FILE__, '/');
-  snprintf(path, sizeof paths[0], "%.*s/reference/data/%s", slash ? (int)(slash - __FILE__) : 1, slash ? __FILE__ : ".", name);
+  snprintf(path, sizeof paths[0], "%s/reference/data/%s", BRAMBLE_TESTS, name);
   return path;
 }
 
 /* The folder of real data, or NULL. */
 static inline const char *test_shared(const char *name) {
   static char path[1024];
-  const char *shared = getenv("BRAMBLE_SHARED"), *slash = strrchr(__FILE__, '/');
+  const char *shared = getenv("BRAMBLE_SHARED");
   if (shared && *shared)
     snprintf(path, sizeof path, "%s/%s", shared, name);
   else
-    snprintf(path, sizeof path, "%.*s/../../shared/%s", slash ? (int)(slash - __FILE__) : 1, slash ? __FILE__ : ".", name);
+    snprintf(path, sizeof path, "%s/../../shared/%s", BRAMBLE_TESTS, name);
   return access(path, R_OK) == 0 ? path : NULL;
 }
 

@@ -115,7 +115,7 @@ static void test_specs(void **state) {
   static const struct {
     const char *spec, *word;
   } bad[] = {{"cifra10:x", "cifar10"}, {"", "''"}, {"/data/photos", "folder:/data/photos"}, {"cifar10", "cifar10:DIR"}, {"cifar10:", "cifar10:DIR"}, {"shapes:5", "TRAIN,TEST"},
-             {"shapes:0,5", "TRAIN,TEST"}, {"shapes:5,5,5", "TRAIN,TEST"}, {"shapes:-5,5", "TRAIN,TEST"}, {"shapes:99999999999999999999,1", "TRAIN,TEST"}, {"npy:a.npy", "LABELS.npy"}, {"tar:", "tar:FILE"}};
+             {"shapes:0,5", "TRAIN,TEST"}, {"shapes:5,5,5", "TRAIN,TEST"}, {"shapes:-5,5", "TRAIN,TEST"}, {"shapes:99999999999999999999,1", "TRAIN,TEST"}, {"npy:a.npy", "LABELS.npy"}, {"tar:", "tar:FILE"}, {"files:,", "files:FILE"}};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     struct br_dataset *dataset;
     int status = br_dataset_open(bad[i].spec, &(struct br_dataset_options){0}, &dataset);
@@ -458,6 +458,28 @@ static void test_folder_parts(void **state) {
   refused(spec, BR_DATA_TEST, "val/fox/e.png", "'fox'");
 }
 
+static void test_files(void **state) {
+  (void)state;
+  test_make_folder("x");
+  write_picture("x/b.png", 2), write_picture("x/a.png", 1);
+  char spec[1200];
+  snprintf(spec, sizeof spec, "files:%s,%s", test_path("x/b.png"), test_path("x/a.png"));
+  for (int part = 0; part < 2; part++) {
+    struct br_dataset *dataset = opened(spec, (enum br_data_part)part);
+    assert_true(br_dataset_info(dataset)->count == 2 && br_dataset_info(dataset)->classes == 0);
+    assert_true(number_of(dataset, 0) == 2 && number_of(dataset, 1) == 1);
+    assert_string_equal(br_dataset_sample_name(dataset, 1), test_path("x/a.png"));
+    test_write("x/a.png", "changed", 7);
+    struct br_sample sample = {0};
+    assert_int_equal(br_dataset_read(dataset, 1, &sample), BR_ERROR_DATA);
+    assert_non_null(strstr(br_error_message(), "when it was listed"));
+    br_sample_free(&sample);
+    write_picture("x/a.png", 1);
+    br_dataset_close(dataset);
+  }
+  refused(spec_of("files", "x/c.png"), BR_DATA_TEST, "x/c.png", "No such file");
+}
+
 static int warnings;
 static void count_warning(enum br_log_level level, const char *line) { warnings += level == BR_LOG_WARNING && strstr(line, "left out") && strstr(line, "broken"); }
 
@@ -649,7 +671,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_shapes),       cmocka_unit_test(test_specs),        cmocka_unit_test(test_cifar),     cmocka_unit_test(test_bad_cifar), cmocka_unit_test(test_mnist),
       cmocka_unit_test(test_bad_mnist),    cmocka_unit_test(test_npy),          cmocka_unit_test(test_npy_headers), cmocka_unit_test(test_folder_order), cmocka_unit_test(test_folder_parts),
-      cmocka_unit_test(test_skip_bad),     cmocka_unit_test(test_bad_folders),  cmocka_unit_test(test_pack),      cmocka_unit_test(test_bad_tars),  cmocka_unit_test(test_real_mnist),
+      cmocka_unit_test(test_files),        cmocka_unit_test(test_skip_bad),     cmocka_unit_test(test_bad_folders),  cmocka_unit_test(test_pack),      cmocka_unit_test(test_bad_tars),  cmocka_unit_test(test_real_mnist),
       cmocka_unit_test(test_real_photos),
   };
   test_folder_make();

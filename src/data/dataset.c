@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-static const struct br__source *const sources[] = {&br__source_shapes, &br__source_cifar10, &br__source_cifar100, &br__source_mnist, &br__source_folder, &br__source_tar, &br__source_npy};
+static const struct br__source *const sources[] = {&br__source_shapes, &br__source_cifar10, &br__source_cifar100, &br__source_mnist, &br__source_folder, &br__source_files, &br__source_tar, &br__source_npy};
 enum { SOURCES = sizeof sources / sizeof *sources };
 
 /* Letters to change, add or remove to make b of a: Levenshtein's distance, of short words. */

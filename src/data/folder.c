@@ -117,30 +117,21 @@ static int folder_open(const char *root, const struct br_dataset_options *option
   return options->skip_bad ? br__pictures_skip_bad(&folder->pictures, dataset) : BR_OK;
 }
 
+static int folder_path(const struct folder *folder, uint64_t index, char path[BR__PATH]) { return br__path_join(path, folder->root, br__picture_name(&folder->pictures, index)); }
+
 static int folder_encoded(struct br_dataset *dataset, uint64_t index, struct br_sample *sample, size_t *bytes) {
   const struct folder *folder = dataset->state;
-  const struct br__entry *entry = &folder->pictures.entries[index];
   char path[BR__PATH];
-  BR_TRY(br__path_join(path, folder->root, br__picture_name(&folder->pictures, index)));
-  struct br__file file;
-  BR_TRY(br__file_open(path, &file));
-  int status;
-  if (file.bytes != entry->bytes)
-    status = br_error_set(BR_ERROR_DATA, "%s: has %llu bytes, %llu when it was listed; start again", path, (unsigned long long)file.bytes, (unsigned long long)entry->bytes);
-  else
-    status = br__sample_encoded(sample, path, file.bytes);
-  if (status == BR_OK) status = br__file_read_at(&file, 0, sample->encoded, (size_t)file.bytes);
-  *bytes = (size_t)file.bytes;
-  br__file_close(&file);
-  return status;
+  BR_TRY(folder_path(folder, index, path));
+  *bytes = (size_t)folder->pictures.entries[index].bytes;
+  return br__sample_read_file(sample, path, *bytes);
 }
 
 static int folder_read(struct br_dataset *dataset, uint64_t index, struct br_sample *sample) {
-  const struct folder *folder = dataset->state;
   char path[BR__PATH];
   size_t bytes;
   BR_TRY(folder_encoded(dataset, index, sample, &bytes));
-  BR_TRY(br__path_join(path, folder->root, br__picture_name(&folder->pictures, index)));
+  BR_TRY(folder_path(dataset->state, index, path));
   return br__sample_decode(sample, path, bytes);
 }
 

@@ -84,10 +84,16 @@ static void choose_crop(struct br_random *random, float share, const struct br__
 /* Half of a difference, a half rounded to the even number, as torchvision's CenterCrop does. */
 static int half(int difference) { return (difference + (difference >> 1 & 1)) >> 1; }
 
+/* A picture may be a line of a million pixels: then its middle is of a somewhat shorter one. */
+static int resized_side(int64_t side, int64_t shorter_to, int64_t shorter) {
+  int64_t all = side * shorter_to / shorter;
+  return all < 1 << 30 ? (int)all : 1 << 30;
+}
+
 /* The shorter side becomes p->resize_shorter, the longer one as many pixels as fit it (rounded down), and of that the middle. */
 static void choose_middle(const struct br__picture *picture, const struct br_preprocess *p, struct window *vertical, struct window *horizontal) {
   int64_t H = picture->H, W = picture->W, shorter = H < W ? H : W;
-  int all_H = (int)(H * p->resize_shorter / shorter), all_W = (int)(W * p->resize_shorter / shorter);
+  int all_H = resized_side(H, p->resize_shorter, shorter), all_W = resized_side(W, p->resize_shorter, shorter);
   *vertical = (struct window){0, (double)H, all_H, half(all_H - p->H), p->H};
   *horizontal = (struct window){0, (double)W, all_W, half(all_W - p->W), p->W};
 }

@@ -1,4 +1,4 @@
-/* Names into classes, parts and labels; and from an encoded picture to a sample. Used by folder.c and tar.c. */
+/* Names into classes, parts and labels; and from an encoded picture to a sample. Used by folder.c, files.c and tar.c. */
 #include "pictures.h"
 
 #include <bramble/base/error.h>
@@ -296,6 +296,19 @@ int br__pictures_skip_bad(struct br__pictures *pictures, struct br_dataset *data
 int br__sample_encoded(struct br_sample *sample, const char *name, uint64_t bytes) {
   if (bytes > MOST_ENCODED) BR_FAIL(BR_ERROR_DATA, "%s: a picture of %llu bytes; at most 2^30 are read", name, (unsigned long long)bytes);
   return grow(&sample->encoded, &sample->encoded_capacity, (size_t)bytes, 1);
+}
+
+int br__sample_read_file(struct br_sample *sample, const char *path, uint64_t bytes) {
+  struct br__file file;
+  BR_TRY(br__file_open(path, &file));
+  int status;
+  if (file.bytes != bytes)
+    status = br_error_set(BR_ERROR_DATA, "%s: has %llu bytes, %llu when it was listed; start again", path, (unsigned long long)file.bytes, (unsigned long long)bytes);
+  else
+    status = br__sample_encoded(sample, path, bytes);
+  if (status == BR_OK) status = br__file_read_at(&file, 0, sample->encoded, (size_t)bytes);
+  br__file_close(&file);
+  return status;
 }
 
 int br__sample_decode(struct br_sample *sample, const char *name, size_t bytes) {

@@ -1,4 +1,4 @@
-/* A list of encoded pictures, each in the folder of its class, wherever they lie: what folder: and tar: have in common. A name is a path with
+/* A list of encoded pictures, each in the folder of its class, wherever they lie: what folder:, tar: and (without classes) files: have in common. A name is a path with
  * slashes whose last part is the file, the one before it the class and, where every picture has it, the one before that the part ("train"; "test",
  * "val", "valid" or "validation"). Private to src/data. */
 #ifndef BRAMBLE_DATA_PICTURES_H
@@ -38,6 +38,7 @@ void br__pictures_free(struct br__pictures *pictures);
 
 /* Room for an encoded picture in the sample, and from there into its pixels. */
 int br__sample_encoded(struct br_sample *sample, const char *name, uint64_t bytes);
+int br__sample_read_file(struct br_sample *sample, const char *path, uint64_t bytes); /* a whole file that had `bytes` bytes when it was listed */
 int br__sample_decode(struct br_sample *sample, const char *name, size_t bytes);
 
 #endif

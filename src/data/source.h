@@ -24,7 +24,7 @@ struct br_dataset {
   void *state;
 };
 
-extern const struct br__source br__source_shapes, br__source_cifar10, br__source_cifar100, br__source_mnist, br__source_folder, br__source_tar, br__source_npy;
+extern const struct br__source br__source_shapes, br__source_cifar10, br__source_cifar100, br__source_mnist, br__source_folder, br__source_files, br__source_tar, br__source_npy;
 
 /* Makes `sample` H x W x C of `type`, growing its block if needed. Errors: BR_ERROR_MEMORY. */
 int br__sample_shape(struct br_sample *sample, int H, int W, int C, enum br_sample_type type);

@@ -2,7 +2,7 @@
  * same files on any rank gives the same numbering, the same bytes and the same fingerprint.
  *
  * Sources (SPEC):  shapes[:TRAIN,TEST]  cifar10:DIR  cifar100:DIR  mnist:DIR  folder:DIR  tar:FILE...(comma separated)
- *                  npy:IMAGES.npy,LABELS.npy
+ *                  npy:IMAGES.npy,LABELS.npy  files:FILE... (pictures without labels, comma separated: for prediction)
  * Parts: shapes, cifar and mnist have them; so have folder and tar where train/ and test/ (or val/) stand above the class folders. Else
  * the test part is every sample whose draw in [0, 1) is below 0.2 (BR_RANDOM_SPLIT, seed 0, counter = stored index): a fifth, the same
  * in every run, whatever its seed. */

@@ -12,8 +12,8 @@ struct br_image {
 };
 void br_image_free(struct br_image *image); /* NULL does nothing */
 
-/* Decodes a JPEG or PNG of `bytes` bytes into `image` (grown as needed) as RGB: grey, CMYK, palette, 16-bit and alpha are converted,
- * EXIF orientation is applied. `shorter_at_least` > 0 lets the JPEG decoder shrink by its DCT as long as the shorter side stays at
+/* Decodes a JPEG or PNG of `bytes` bytes into `image` (grown as needed) as RGB: grey, CMYK, palette and 16-bit are converted,
+ * alpha is laid over white, EXIF orientation is applied. `shorter_at_least` > 0 lets the JPEG decoder shrink by its DCT as long as the shorter side stays at
  * least that long. `name` is for messages. More than 2^28 pixels are refused. Errors: BR_ERROR_DATA. */
 int br_image_decode(const char *name, const void *data, size_t bytes, int shorter_at_least, struct br_image *image);
 int br_image_read(const char *path, struct br_image *image);

@@ -5,7 +5,8 @@
 
 #include <bramble/data/dataset.h>
 
-/* Augmentation, each a pure function of (seed, epoch, sample index); all zero: none. */
+/* Augmentation, each a pure function of (seed, epoch, sample index); all zero: none. In this order: resized crop, resize, flip, padded crop, colours
+ * (brightness, contrast, saturation), normalise, cutout. */
 struct br_augment {
   bool flip;                 /* left-right, half of the time */
   int crop_padding;          /* pad this many zero pixels (of the input size) on each side and crop back at a random place */
@@ -16,8 +17,8 @@ struct br_augment {
 
 struct br_preprocess {
   int H, W, C;             /* the net's input */
-  float mean[4], std[4];   /* per channel, of values 0..255 scaled to 0..1: y = (v / 255 - mean) / std */
-  int resize_shorter;      /* evaluation on pictures of other sizes: shorter side to this many pixels, then the centre H x W; 0: stretch to H x W */
+  float mean[4], std[4];   /* per channel: y = (v / 255 - mean) / std of bytes, y = (v - mean) / std of floats; with more than 4 channels the first for all */
+  int resize_shorter;      /* shorter side to this many pixels, then the centre H x W (where resized_crop is off); 0: stretch to H x W */
 };
 
 struct br_loader_options {
@@ -28,7 +29,8 @@ struct br_loader_options {
 };
 
 struct br_loader;
-/* Errors: BR_ERROR_USAGE when the data set's channels cannot become the input's (1 to 3 is a copy, 3 to 1 luma; else refused). */
+/* Errors: BR_ERROR_USAGE when the data set's channels cannot become the input's (1 to 3 is a copy, 3 to 1 luma; else refused), or a setting is out
+ * of its range. */
 int br_loader_open(const struct br_loader_options *options, struct br_loader **out);
 void br_loader_close(struct br_loader *loader); /* stops a running stream; NULL does nothing */
 
@@ -45,9 +47,11 @@ struct br_unit {
   uint32_t epoch;
 };
 /* Runs ahead: `next` is called (from one thread at a time, in order) for the samples of each unit in turn, at most `unit_samples` of them; it
- * writes epoch and indices and returns their number, 0 at the end. At most `depth` units are ready or in work, filled by `threads` threads. */
+ * writes epoch and indices and returns their number, 0 at the end. At most `depth` units are in work, ready or not yet released, filled by `threads`
+ * threads: who holds several at once needs a larger depth. All memory is taken here. One stream per loader, until it is closed. */
 int br_loader_start(struct br_loader *loader, int (*next)(void *arg, uint32_t *epoch, uint64_t *index), void *arg, int unit_samples, int depth, int threads);
-/* The next unit in order, waiting for it; *out = NULL at the end. One consumer at a time may call it. Errors of reading come out here. */
+/* The next unit in order, waiting for it; *out = NULL at the end. One consumer at a time may call it. An error of reading comes out where its unit
+ * would, and again whenever it is asked. */
 int br_loader_next(struct br_loader *loader, struct br_unit **out);
 /* Gives a unit's buffer back. Thread-safe. */
 void br_loader_release(struct br_loader *loader, struct br_unit *unit);

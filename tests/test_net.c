@@ -1,0 +1,417 @@
+/* Nets: every operator's gradient by central differences, and what must not be seen in the bits: fusing, threads, the room left in a
+ * micro-batch, frozen neighbours. The text and the zoo have tests of their own. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "net/ops/activation.h"
+#include "net_case.h"
+
+#include <bramble/kernel/kernel.h>
+
+#include <math.h>
+#include <stdio.h>
+
+enum { N = 3, H = 5, W = 7, C = 3 };
+
+/* --- gradients ----------------------------------------------------------------------------------------------------------- */
+
+/* Each case gets t, u: 5x7x3 pictures that are parameters themselves: rows of dense layers behind a one-hot input, so that their gradient, element by
+ * element, is the operator's for its input. The case ends with the node y, whose values go to mse. */
+static const char *const cases[] = {
+    "y = conv t out=4 kernel=3",
+    "y = conv t out=5 kernel=3x1 stride=2x1 padding=1x0 bias=no",
+    "y = conv t out=2 kernel=3 stride=2 padding=same",
+    "y = conv t out=2 kernel=2x4 stride=3x2 padding=same dilation=1x2",
+    "y = conv t out=2 kernel=3 dilation=2 padding=2",
+    "y = conv t out=6 kernel=3 groups=3 padding=1",
+    "y = conv t kernel=3 groups=3 padding=1 stride=2",
+    "y = conv t out=6 kernel=3 groups=0",
+    "y = conv t out=2 kernel=2 padding=0x1x2x0",
+    "y = conv t out=9 stride=2",
+    "y = conv t out=2 kernel=5 padding=4",
+    "c = conv t out=4\ny = conv c out=6 groups=2 kernel=3 stride=2x3",
+    "y = dense t out=4",
+    "a = flatten t\ny = dense a out=11 bias=no",
+    "y = batchnorm t",
+    "a = flatten t\ny = batchnorm a eps=0.1",
+    "y = relu t",
+    "y = relu6 t",
+    "y = leakyrelu t alpha=0.3",
+    "y = sigmoid t",
+    "y = hardsigmoid t",
+    "y = hardswish t",
+    "y = tanh t",
+    "y = silu t",
+    "y = elu t alpha=0.7",
+    "y = gelu t",
+    "y = softplus t",
+    "y = prelu t",
+    "y = maxpool t kernel=2",
+    "y = maxpool t kernel=3 stride=2 padding=1",
+    "y = maxpool t kernel=3x2 stride=2 ceil=yes",
+    "y = maxpool t kernel=2 stride=2 padding=same",
+    "y = avgpool t kernel=2",
+    "y = avgpool t kernel=3 stride=1 padding=1",
+    "y = avgpool t kernel=3 stride=2 padding=1 countpadding=no ceil=yes",
+    "y = avgpool t kernel=2x3 stride=2 padding=same",
+    "y = globalpool t",
+    "y = add t u",
+    "y = add t t u",
+    "y = mul t u",
+    "y = mul t t",
+    "s = globalpool u\ny = mul t s",
+    "s = globalpool t\ny = mul t s",
+    "y = concat t u t",
+    "y = reshape t sizes=7x0x5",
+    "y = dropout t rate=0.4",
+    "y = softmax t",
+    /* Values that several read, and chains in place. */
+    "a = tanh t\nb = sigmoid a\nc = conv a out=3\ny = add b c a",
+    "a = softmax t\nb = flatten a\ny = dropout b rate=0.3",
+    "a = sigmoid t\nb = flatten a\nc = reshape b sizes=35x3\ny = tanh c",
+    "c = conv t out=3\na = tanh c\nb = dropout a rate=0.2\nd = dense b out=2\ny = sigmoid d",
+    "a = add t u\nb = sigmoid a\ny = add b a t",
+    "a = batchnorm t\nb = silu a\nc = batchnorm b\ny = mul c b",
+    /* What the loss does not depend on. */
+    "y = tanh t\nd1 = conv y out=2\nd2 = relu d1\nd3 = batchnorm u",
+};
+
+static struct br_graph *open_case(const char *body) {
+  char text[1024];
+  snprintf(text, sizeof text, "x = input %d\ndt = dense x out=%d bias=no\ndu = dense x out=%d bias=no\nt = reshape dt sizes=%dx%dx%d\nu = reshape du sizes=%dx%dx%d\n%s\nf = flatten y\nl = mse f\n", N, H * W * C, H * W * C, H, W, C,
+           H, W, C, body);
+  return net_open(text);
+}
+
+static const float one_hot[N * N] = {1, 0, 0, 0, 1, 0, 0, 0, 1};
+
+/* t and u: all values of -7.9, -7.85 ... 7.9 but the multiples of 0.1, in a random order, so that no kink and no tie is nearer than half the
+ * distance of two values. The others between -1 and 1. */
+static float *fill_case(const struct br_graph *graph) {
+  float *trained = net_random_block(11, graph->trained_floats);
+  for (int p = 0; p < graph->n_params; p++) {
+    const struct br_param *param = &graph->params[p];
+    if (strcmp(param->name, "dt.weight") != 0 && strcmp(param->name, "du.weight") != 0) continue;
+    for (size_t i = 0; i < param->count; i++)
+      trained[param->offset + i] = 0.05f * ((float)br_random_permute((uint64_t)p, BR_RANDOM_TEST, 1, param->count, i) - (float)(param->count / 2) + 0.5f);
+  }
+  return trained;
+}
+
+struct difference {
+  const struct br_graph *graph;
+  struct br_exec *exec;
+  struct br_run run;
+  float *trained;
+};
+
+/* The loss in double from what the net gives out. */
+static double loss_of(struct difference *d) {
+  br_exec_run(d->exec, &d->run, BR_PART_ALL);
+  size_t n = net_sample_floats(d->graph, d->graph->output);
+  double sum = 0;
+  if (d->run.label) {
+    for (int i = 0; i < d->run.n; i++) sum += br_exec_losses(d->exec)[i];
+    return sum * d->run.loss_scale;
+  }
+  for (size_t i = 0; i < n * (size_t)d->run.n; i++) {
+    double e = (double)br_exec_output(d->exec)[i] - d->run.target[i];
+    sum += e * e;
+  }
+  return sum / (double)n * d->run.loss_scale;
+}
+
+static void check_param(struct difference *d, const struct br_param *param, const char *body) {
+  const float step = 0.02f;
+  float *gradient = net_copy(br_exec_gradient(d->exec) + param->offset, param->count);
+  double square = 0;
+  for (size_t i = 0; i < param->count; i++) square += (double)gradient[i] * gradient[i];
+  double usual = sqrt(square / (double)param->count);
+  for (size_t i = 0; i < param->count; i++) {
+    float *w = &d->trained[param->offset + i], old = *w;
+    *w = old + step;
+    double high = loss_of(d), up = *w;
+    *w = old - step;
+    double low = loss_of(d), down = *w;
+    *w = old;
+    double numeric = (high - low) / (up - down);
+    if (!(fabs(numeric - gradient[i]) <= 0.005 * (fabs(numeric) + usual) + 1e-6))
+      fail_msg("%s: %s element %zu: %.6g by differences, %.6g by the backward pass", body, param->name, i, numeric, (double)gradient[i]);
+  }
+  loss_of(d);
+  free(gradient);
+}
+
+static void check_case(struct br_graph *graph, const char *body, struct br_run run) {
+  struct difference d = {.graph = graph, .run = run, .trained = fill_case(graph)};
+  float *statistics = net_random_block(12, graph->statistic_floats);
+  d.run.trained = d.trained, d.run.statistics = statistics;
+  if (br_exec_open(graph, &(struct br_exec_options){.mode = BR_EXEC_TRAIN, .N = N, .members = 1, .fuse = true}, &d.exec) != BR_OK) fail_msg("%s: %s", body, br_error_message());
+  loss_of(&d);
+  for (int p = 0; p < graph->n_params; p++)
+    if (!graph->params[p].statistic) check_param(&d, &graph->params[p], body);
+  br_exec_close(d.exec);
+  free(d.trained);
+  free(statistics);
+}
+
+static void test_gradients(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct br_graph *graph = open_case(cases[i]);
+    float *target = net_random_block(13, N * net_sample_floats(graph, graph->output));
+    check_case(graph, cases[i], (struct br_run){.x = one_hot, .n = N, .target = target, .loss_scale = 1.5f, .seed = 5, .step = 2, .position = 3});
+    free(target);
+    br_graph_close(graph);
+  }
+}
+
+/* What an activation keeps for its backward pass is what the kernel reads there. */
+static void test_activations_keep_what_is_read(void **state) {
+  (void)state;
+  for (int i = 0; br_op_at(i); i++) {
+    enum br_activation f = br_op_activation(br_op_at(i));
+    if (f != BR_ACTIVATION_NONE && (br_op_at(i)->flags & (BR_OP_BACKWARD_IN | BR_OP_BACKWARD_OUT)) != (br_activation_needs_input(f) ? BR_OP_BACKWARD_IN : BR_OP_BACKWARD_OUT)) fail_msg("%s", br_op_at(i)->name);
+  }
+}
+
+static void test_cross_entropy(void **state) {
+  (void)state;
+  const int32_t label[N] = {2, 0, 6};
+  const float weight[7] = {1, 0.5f, 2, 1, 1, 1, 0.25f};
+  for (int k = 0; k < 8; k++) { /* with and without weights, smoothing of the run or the node, and a loss node */
+    char text[256];
+    snprintf(text, sizeof text, "x = input 3\nd = dense x out=7\n%s", k & 4 ? (k & 2 ? "l = crossentropy d smoothing=0.2" : "l = crossentropy d") : "t = tanh d");
+    struct br_graph *graph = net_open(text);
+    check_case(graph, text, (struct br_run){.x = one_hot, .n = N, .label = label, .class_weight = k & 1 ? weight : NULL, .smoothing = k & 2 ? 0.1f : 0, .loss_scale = 0.5f});
+    br_graph_close(graph);
+  }
+}
+
+/* What a prediction costs, worked out on paper: softmax of (0, ln 3) is (1/4, 3/4). */
+static void test_known_losses(void **state) {
+  (void)state;
+  struct br_graph *graph = net_open("x = input 2\ny = dense x out=2 bias=no");
+  float trained[16] = {1, 0, 0, 1}, x[2] = {0, 1.0986123f};
+  const int32_t label[1] = {0};
+  struct br_run run = {.trained = trained, .x = x, .n = 1, .label = label, .loss_scale = 1};
+  struct net_result r = net_run(graph, &(struct br_exec_options){.mode = BR_EXEC_TRAIN, .N = 1, .members = 1, .fuse = true}, &run);
+  assert_true(fabsf(r.losses[0] - 1.3862944f) < 1e-6f);
+  assert_true(fabsf(r.gradient[2] - -0.75f * x[1]) < 1e-6f && fabsf(r.gradient[3] - 0.75f * x[1]) < 1e-6f);
+  net_result_free(&r);
+  br_graph_close(graph);
+}
+
+/* --- equal bits ---------------------------------------------------------------------------------------------------------- */
+
+/* A net with all that fuses, runs in place or is shared; then all the cases above again. */
+static const char *const mixed =
+    "x = input 9 11 3\nc1 = conv x out=17 kernel=3 stride=2 padding=1 bias=no\nb1 = batchnorm c1\nr1 = relu6 b1\n"
+    "c2 = conv r1 kernel=3 padding=same groups=0 bias=no\nb2 = batchnorm c2\nr2 = relu b2\ns = globalpool r2\ns1 = conv s out=5\ns2 = relu s1\ns3 = conv s2 out=17\ns4 = hardsigmoid s3\n"
+    "m = mul r2 s4\nc3 = conv m out=17\nb3 = batchnorm c3\na = add b3 r1\nq = prelu a\np = maxpool q kernel=2\nk = concat p p\nc4 = conv k out=8\nr4 = hardswish c4\nv = avgpool r4 kernel=2 stride=1\n"
+    "f = flatten v\nd = dropout f rate=0.3\nd1 = dense d out=19\nr5 = leakyrelu d1\nd2 = dense r5 out=6";
+
+struct fixture {
+  struct br_graph *graph;
+  float *trained, *statistics, *x, *target;
+  int32_t label[8];
+  struct br_run run;
+};
+
+static struct fixture fixture_open(const char *text, int n) {
+  struct fixture f = {.graph = net_open(text), .label = {5, 0, 1, 3, 2, 4, 1, 1}};
+  f.trained = net_random_block(21, f.graph->trained_floats);
+  f.statistics = net_random_block(22, f.graph->statistic_floats);
+  for (size_t i = 0; i < f.graph->statistic_floats; i++) f.statistics[i] = fabsf(f.statistics[i]) + 0.1f;
+  f.x = net_random_block(23, (size_t)n * net_sample_floats(f.graph, 0));
+  f.target = net_random_block(24, (size_t)n * net_sample_floats(f.graph, f.graph->output));
+  f.run = (struct br_run){.trained = f.trained, .statistics = f.statistics, .x = f.x, .n = n, .loss_scale = 1, .seed = 9, .step = 1, .position = 4};
+  if (f.graph->loss >= 0)
+    f.run.target = f.target;
+  return f;
+}
+
+static void fixture_close(struct fixture *f) {
+  br_graph_close(f->graph);
+  free(f->trained);
+  free(f->statistics);
+  free(f->x);
+  free(f->target);
+}
+
+static void assert_same(const struct net_result *a, const struct net_result *b, const char *what, const char *text) {
+  bool same = a->n_output == b->n_output && a->n_gradient == b->n_gradient && a->n_statistics == b->n_statistics && memcmp(a->output, b->output, a->n_output * sizeof(float)) == 0 &&
+              memcmp(a->losses, b->losses, a->n_losses * sizeof(float)) == 0 && memcmp(a->gradient, b->gradient, a->n_gradient * sizeof(float)) == 0 &&
+              memcmp(a->statistics, b->statistics, a->n_statistics * sizeof(float)) == 0;
+  if (!same) fail_msg("%s changes the bits of:\n%s", what, text);
+}
+
+static void check_same_bits(struct fixture *f, const char *text) {
+  static const struct {
+    const char *what;
+    bool fuse;
+    int members, room;
+  } others[] = {{"not fusing", false, 1, 0}, {"a second thread", true, 2, 0}, {"a third thread", true, 3, 0}, {"threads without fusing", false, 3, 0}, {"room for more samples", true, 2, 4}};
+  for (enum br_exec_mode mode = BR_EXEC_INFER; mode <= BR_EXEC_TRAIN; mode++) {
+    struct net_result base = net_run(f->graph, &(struct br_exec_options){.mode = mode, .N = f->run.n, .members = 1, .fuse = true}, &f->run);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+      struct net_result r = net_run(f->graph, &(struct br_exec_options){.mode = mode, .N = f->run.n + others[i].room, .members = others[i].members, .fuse = others[i].fuse}, &f->run);
+      assert_same(&base, &r, others[i].what, text);
+      net_result_free(&r);
+    }
+    net_result_free(&base);
+  }
+}
+
+static void test_same_bits(void **state) {
+  (void)state;
+  struct fixture f = fixture_open(mixed, 5);
+  f.run.label = f.label;
+  check_same_bits(&f, mixed);
+  fixture_close(&f);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct br_graph *graph = open_case(cases[i]);
+    char *text = NULL;
+    assert_int_equal(br_graph_print(graph, &text), BR_OK);
+    f = fixture_open(text, N);
+    check_same_bits(&f, text);
+    fixture_close(&f);
+    br_memory_free(text);
+    br_graph_close(graph);
+  }
+}
+
+/* The batch of inference cannot be seen either: sample by sample gives the same. In training, dropout goes by the place in the whole batch. */
+static void test_samples_are_alone(void **state) {
+  (void)state;
+  struct fixture f = fixture_open(mixed, 5);
+  struct net_result all = net_run(f.graph, &(struct br_exec_options){.mode = BR_EXEC_INFER, .N = 5, .members = 1, .fuse = true}, &f.run);
+  for (int i = 0; i < 5; i++) {
+    struct br_run one = f.run;
+    one.n = 1;
+    one.x += (size_t)i * net_sample_floats(f.graph, 0);
+    struct net_result r = net_run(f.graph, &(struct br_exec_options){.mode = BR_EXEC_INFER, .N = 1, .members = 1, .fuse = true}, &one);
+    assert_memory_equal(r.output, all.output + (size_t)i * r.n_output, r.n_output * sizeof(float));
+    net_result_free(&r);
+  }
+  net_result_free(&all);
+  fixture_close(&f);
+  f = fixture_open("x = input 7\nd = dropout x rate=0.5\nl = mse d", 5);
+  struct br_exec_options options = {.mode = BR_EXEC_TRAIN, .N = 5, .members = 2, .fuse = true};
+  all = net_run(f.graph, &options, &f.run);
+  struct br_run part = f.run;
+  part.n = 3, part.x += 2 * 7, part.position += 2;
+  struct net_result r = net_run(f.graph, &options, &part);
+  assert_memory_equal(r.output, all.output + 2 * 7, r.n_output * sizeof(float));
+  int dropped = 0;
+  for (size_t i = 0; i < all.n_output; i++) {
+    assert_true(all.output[i] == 0 || all.output[i] == 2 * f.x[i]);
+    dropped += all.output[i] == 0;
+  }
+  assert_true(dropped > 7 && dropped < 28);
+  net_result_free(&r);
+  part.step++;
+  r = net_run(f.graph, &options, &part);
+  assert_memory_not_equal(r.output, all.output + 2 * 7, r.n_output * sizeof(float));
+  net_result_free(&r);
+  net_result_free(&all);
+  fixture_close(&f);
+}
+
+/* A frozen parameter gets no gradient, and the others the very bits they had. */
+static void test_frozen(void **state) {
+  (void)state;
+  struct fixture f = fixture_open(mixed, 4);
+  f.run.label = f.label;
+  struct br_exec_options options = {.mode = BR_EXEC_TRAIN, .N = 4, .members = 2, .fuse = true};
+  struct net_result base = net_run(f.graph, &options, &f.run);
+  int n = f.graph->n_params;
+  bool *frozen = calloc((size_t)n, sizeof *frozen);
+  options.frozen = frozen;
+  for (int k = 0; k <= n + 2; k++) { /* each alone, then all before the middle, all, every other */
+    for (int p = 0; p < n; p++) frozen[p] = k < n ? p == k : k == n ? p < n / 2 : k == n + 1 || p % 2;
+    struct net_result r = net_run(f.graph, &options, &f.run);
+    assert_memory_equal(r.output, base.output, r.n_output * sizeof(float));
+    assert_memory_equal(r.statistics, base.statistics, r.n_statistics * sizeof(float));
+    for (int p = 0; p < n; p++) {
+      const struct br_param *param = &f.graph->params[p];
+      if (param->statistic) continue;
+      for (size_t i = 0; i < param->count; i++)
+        if (memcmp(&r.gradient[param->offset + i], frozen[p] ? &(float){0} : &base.gradient[param->offset + i], sizeof(float)) != 0) fail_msg("%s with freezing %d", param->name, k);
+    }
+    net_result_free(&r);
+  }
+  free(frozen);
+  net_result_free(&base);
+  fixture_close(&f);
+}
+
+/* Training and recalibration see the same batch statistics; predicting with just those statistics gives the recalibration's output. */
+static void test_modes(void **state) {
+  (void)state;
+  struct fixture f = fixture_open(mixed, 5);
+  f.run.label = f.label;
+  struct br_exec_options options = {.mode = BR_EXEC_TRAIN, .N = 5, .members = 1, .fuse = true};
+  struct net_result train = net_run(f.graph, &options, &f.run);
+  options.mode = BR_EXEC_STATS;
+  struct net_result stats = net_run(f.graph, &options, &f.run);
+  assert_memory_equal(train.statistics, stats.statistics, stats.n_statistics * sizeof(float));
+  assert_memory_not_equal(train.output, stats.output, stats.n_output * sizeof(float)); /* dropout */
+  options.mode = BR_EXEC_INFER;
+  f.run.statistics = stats.statistics;
+  struct net_result infer = net_run(f.graph, &options, &f.run);
+  assert_memory_equal(infer.output, stats.output, stats.n_output * sizeof(float));
+  assert_memory_equal(infer.losses, stats.losses, stats.n_losses * sizeof(float));
+  net_result_free(&train);
+  net_result_free(&stats);
+  net_result_free(&infer);
+  fixture_close(&f);
+}
+
+/* What an exec holds is what its plan says, and closing gives all of it back. */
+static void test_plan_is_true(void **state) {
+  (void)state;
+  struct br_graph *graph = net_open(mixed);
+  for (enum br_exec_mode mode = BR_EXEC_INFER; mode <= BR_EXEC_TRAIN; mode++) {
+    struct br_exec_options options = {.mode = mode, .N = 16, .members = 2, .fuse = true};
+    struct br_exec_bytes bytes;
+    struct br_exec *exec;
+    size_t before = br_memory_held_bytes();
+    assert_int_equal(br_exec_plan(graph, &options, &bytes), BR_OK);
+    assert_int_equal(br_memory_held_bytes(), before);
+    assert_int_equal(br_exec_open(graph, &options, &exec), BR_OK);
+    size_t held = br_memory_held_bytes() - before;
+    assert_true(held >= bytes.total && held < bytes.total + 65536);
+    br_exec_close(exec);
+    assert_int_equal(br_memory_held_bytes(), before);
+  }
+  br_graph_close(graph);
+}
+
+static void test_refusals(void **state) {
+  (void)state;
+  struct br_exec *exec;
+  struct br_graph *graph = net_open("x = input 8 8 3\nc = conv x out=4");
+  assert_int_equal(br_exec_open(graph, &(struct br_exec_options){.mode = BR_EXEC_TRAIN, .N = 2, .members = 1}, &exec), BR_ERROR_DATA);
+  assert_non_null(strstr(br_error_message(), "globalpool or flatten"));
+  assert_int_equal(br_exec_open(graph, &(struct br_exec_options){.mode = BR_EXEC_INFER, .N = 0, .members = 1}, &exec), BR_ERROR_USAGE);
+  assert_int_equal(br_exec_open(graph, &(struct br_exec_options){.mode = BR_EXEC_INFER, .N = 2, .members = 1}, &exec), BR_OK);
+  br_exec_close(exec);
+  br_graph_close(graph);
+  graph = net_open("x = input 1000 1000 3\nc = conv x out=600");
+  assert_int_equal(br_exec_open(graph, &(struct br_exec_options){.mode = BR_EXEC_INFER, .N = 4, .members = 1}, &exec), BR_ERROR_DATA);
+  assert_non_null(strstr(br_error_message(), "node c is too large for 4 samples"));
+  br_graph_close(graph);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_gradients), cmocka_unit_test(test_activations_keep_what_is_read),        cmocka_unit_test(test_cross_entropy), cmocka_unit_test(test_known_losses), cmocka_unit_test(test_same_bits),
+      cmocka_unit_test(test_samples_are_alone), cmocka_unit_test(test_frozen),        cmocka_unit_test(test_modes),        cmocka_unit_test(test_plan_is_true),
+      cmocka_unit_test(test_refusals),
+  };
+  return cmocka_run_group_tests_name("net", tests, NULL, NULL);
+}
