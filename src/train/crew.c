@@ -17,13 +17,16 @@ static size_t sample_floats(const struct br_graph *graph) { return br_shape_coun
 
 static int outputs(const struct br_graph *graph) { return br_shape_channels(&graph->nodes[graph->output].shape); }
 
-int br_crew_plan(struct br_graph *graph, enum br_exec_mode mode, const bool *frozen, int threads, int unit_samples, int64_t units, size_t *bytes) {
-  int groups, members;
-  divide(threads, units, &groups, &members);
+int br_crew_plan(struct br_graph *graph, enum br_exec_mode mode, const bool *frozen, int threads, int unit_samples, int64_t units, struct br_crew_bytes *bytes) {
+  int members;
+  divide(threads, units, &bytes->groups, &members);
   BR_TRY(br_graph_infer(graph, unit_samples));
   struct br_exec_bytes exec;
   BR_TRY(br_exec_plan(graph, &(struct br_exec_options){.mode = mode, .N = unit_samples, .members = members, .fuse = true, .frozen = frozen}, &exec));
-  *bytes = (size_t)groups * (exec.total + (size_t)unit_samples * (sample_floats(graph) * sizeof(float) + 12));
+  size_t groups = (size_t)bytes->groups, sample = sample_floats(graph) * sizeof(float) + sizeof(int32_t) + sizeof(uint64_t) + (graph->loss >= 0 ? (size_t)outputs(graph) * sizeof(float) : 0);
+  bytes->activations = groups * (exec.total - exec.gradients);
+  bytes->gradients = groups * exec.gradients;
+  bytes->input = groups * (size_t)unit_samples * sample;
   return BR_OK;
 }
 

@@ -30,8 +30,12 @@ struct br_crew {
 /* As many groups as `units` units at once can use with the team's threads. `sample_floats` are the floats of one input. */
 int br_crew_open(struct br_crew *crew, struct br_team *team, struct br_loader *loader, struct br_graph *graph, enum br_exec_mode mode, const bool *frozen, int unit_samples, int64_t units);
 void br_crew_close(struct br_crew *crew); /* zeroed: nothing */
-/* Bytes that br_crew_open would take. */
-int br_crew_plan(struct br_graph *graph, enum br_exec_mode mode, const bool *frozen, int threads, int unit_samples, int64_t units, size_t *bytes);
+/* What br_crew_open would take, all groups together. */
+struct br_crew_bytes {
+  size_t activations, gradients, input; /* activations: with the scratch of the operators */
+  int groups;
+};
+int br_crew_plan(struct br_graph *graph, enum br_exec_mode mode, const bool *frozen, int threads, int unit_samples, int64_t units, struct br_crew_bytes *bytes);
 
 /* The n samples of index[group] into the group's input, and *run pointed to them; by the group's first thread. A failure is noted. */
 void br_crew_load(struct br_crew *crew, int group, int64_t unit, uint32_t epoch, int n, struct br_run *run);

@@ -7,6 +7,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const char *const br_optimiser_words[] = {"sgd", "adam", "adamw", "lars", "lamb", "rmsprop", NULL};
@@ -28,6 +29,16 @@ static void add(struct text *text, const char *format, ...) {
   text->length += (size_t)n;
 }
 
+/* The fewest digits that give the same float again. */
+static void add_float(struct text *text, const char *name, float value) {
+  char digits[32];
+  for (int n = 1; n <= 9; n++) {
+    snprintf(digits, sizeof digits, "%.*g", n, (double)value);
+    if (strtof(digits, NULL) == value) break;
+  }
+  add(text, "%s=%s\n", name, digits);
+}
+
 static void add_workers(struct text *t, const struct br_train_options *o) {
   const struct br_worker_options *w = &o->worker;
   add(t, "workers=%d\npartition=%s", w->workers, partition_words[w->partition]);
@@ -37,8 +48,10 @@ static void add_workers(struct text *t, const struct br_train_options *o) {
     add(t, "every=%lld\noptimiser_state=%s\n", (long long)w->every, w->reset_optimiser ? "reset" : "keep");
     return;
   }
-  add(t, "fraction=%.17g\nlocal_epochs=%d\nprox=%.9g\nserver=%s\nserver_lr=%.9g\nserver_momentum=%.9g\n", w->fraction, w->local_epochs, (double)w->prox, server_words[w->server], (double)w->server_lr,
-      (double)w->server_momentum);
+  add(t, "fraction=%.12g\nlocal_epochs=%d\nserver=%s\n", w->fraction, w->local_epochs, server_words[w->server]);
+  add_float(t, "prox", w->prox);
+  add_float(t, "server_lr", w->server_lr);
+  add_float(t, "server_momentum", w->server_momentum);
 }
 
 static uint64_t hash_of(const void *data, size_t bytes) { return data ? br_hash64(0, data, bytes) : 0; }
@@ -47,9 +60,16 @@ static void add_all(struct text *t, const struct br_train_options *o, const stru
   const struct br_optimiser_options *p = &o->optimiser;
   const struct br_schedule_options *s = &o->schedule;
   add(t, "batch=%d\nmicro_batch=%d\nepochs=%d\nseed=%llu\n", o->batch, o->micro_batch, o->epochs, (unsigned long long)o->seed);
-  add(t, "optimiser=%s\nmomentum=%.9g\nweight_decay=%.9g\nnesterov=%d\ndecay_all=%d\nclip=%.9g\n", br_optimiser_words[p->kind], (double)p->momentum, (double)p->weight_decay, p->nesterov, p->decay_all, (double)p->clip);
-  add(t, "schedule=%s\nlr=%.9g\nwarmup=%.9g\n", br_schedule_words[s->kind], (double)s->lr, (double)s->warmup_epochs);
-  add(t, "label_smoothing=%.9g\nbn_recalibrate=%d\nema=%.9g\n", (double)o->label_smoothing, o->bn_recalibrate, (double)o->ema);
+  add(t, "optimiser=%s\nnesterov=%d\ndecay_all=%d\n", br_optimiser_words[p->kind], p->nesterov, p->decay_all);
+  add_float(t, "momentum", p->momentum);
+  add_float(t, "weight_decay", p->weight_decay);
+  add_float(t, "clip", p->clip);
+  add(t, "schedule=%s\n", br_schedule_words[s->kind]);
+  add_float(t, "lr", s->lr);
+  add_float(t, "warmup", s->warmup_epochs);
+  add_float(t, "label_smoothing", o->label_smoothing);
+  add(t, "bn_recalibrate=%d\n", o->bn_recalibrate);
+  add_float(t, "ema", o->ema);
   if (o->class_weight) add(t, "class_weights=%016llx\n", (unsigned long long)hash_of(o->class_weight, (size_t)classes * sizeof(float)));
   if (o->frozen) add(t, "freeze=%016llx\n", (unsigned long long)hash_of(o->frozen, (size_t)graph->n_params * sizeof(bool)));
   add(t, "sync=%s\n", br_sync_words[o->sync]);
@@ -58,7 +78,7 @@ static void add_all(struct text *t, const struct br_train_options *o, const stru
   add(t, "keep=%s\n", keep_words[o->keep]);
   if (o->evaluation_epochs != 1 || o->evaluation_steps) add(t, "eval_every=%d epochs, %lld steps\n", o->evaluation_epochs, (long long)o->evaluation_steps);
   if (o->patience) add(t, "patience=%d\n", o->patience);
-  if (o->until_accuracy > 0) add(t, "until_accuracy=%.17g\n", o->until_accuracy);
+  if (o->until_accuracy > 0) add(t, "until_accuracy=%.12g\n", o->until_accuracy);
   if (o->input_settings) add(t, "%s", o->input_settings);
 }
 

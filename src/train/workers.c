@@ -42,10 +42,14 @@ static int64_t weight_of(const struct br_workers *w, const struct shard *shard) 
 
 /* --- opening --------------------------------------------------------------------------------------------------------------- */
 
-static int participants(const struct br_train_options *o) {
+int br_workers_in_round(const struct br_train_options *o) {
   if (o->sync != BR_SYNC_FEDAVG) return o->worker.workers;
   int n = (int)(o->worker.fraction * o->worker.workers + 0.5);
   return n < 1 ? 1 : n;
+}
+
+bool br_workers_keep_state(const struct br_graph *graph, const struct br_train_options *o) {
+  return o->sync == BR_SYNC_WEIGHTS && !o->worker.reset_optimiser && br_optimiser_state_floats(graph, &o->optimiser) > 0;
 }
 
 static int open_group(struct br_workers *w, int g) {
@@ -83,8 +87,7 @@ static int open_rank(struct br_workers *w, struct br_team *team, struct br_loade
 }
 
 int br_workers_open(struct br_workers *w, struct br_comm *comm, struct br_team *team, struct br_loader *loader, struct br_dataset *data, struct br_graph *graph, const struct br_train_options *options) {
-  *w = (struct br_workers){.graph = graph, .options = options, .comm = comm, .round_workers = participants(options)};
-  w->keeps = options->sync == BR_SYNC_WEIGHTS && !options->worker.reset_optimiser && br_optimiser_state_floats(graph, &options->optimiser) > 0;
+  *w = (struct br_workers){.graph = graph, .options = options, .comm = comm, .round_workers = br_workers_in_round(options), .keeps = br_workers_keep_state(graph, options)};
   pthread_mutex_init(&w->merging, NULL);
   w->mutex_is_open = true;
   return br_comm_agree(comm, open_rank(w, team, loader, data, graph));

@@ -44,7 +44,11 @@ struct br_round {
   struct br_tally tally; /* out: of all ranks */
 };
 
-/* Errors: BR_ERROR_USAGE where shards are too small for the settings. Collective. */
+/* Workers that take part in a round, and whether they keep optimiser state between rounds. */
+int br_workers_in_round(const struct br_train_options *options);
+bool br_workers_keep_state(const struct br_graph *graph, const struct br_train_options *options);
+
+/* Collective. */
 int br_workers_open(struct br_workers *workers, struct br_comm *comm, struct br_team *team, struct br_loader *loader, struct br_dataset *data, struct br_graph *graph, const struct br_train_options *options);
 void br_workers_close(struct br_workers *workers); /* zeroed: nothing */
 
