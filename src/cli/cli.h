@@ -20,6 +20,7 @@ struct cli {
 
 /* A verb: runs and returns a status; the message of a failure is this thread's. Collective. */
 int cmd_train(struct cli *cli);
+int cmd_plan(struct cli *cli);
 int cmd_eval(struct cli *cli);
 int cmd_predict(struct cli *cli);
 int cmd_inspect(struct cli *cli);

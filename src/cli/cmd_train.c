@@ -16,13 +16,7 @@
 struct training {
   struct cli *cli;
   const char *subject, *out;
-  struct br_dataset *data[2]; /* train, test */
-  struct br_loader *loader[2];
-  struct br_model *model;
-  const struct br_recipe *recipe;
-  struct br_train_options options;
-  struct setup_lists lists;
-  struct br_team *team;
+  struct setup_run run;
   FILE *log; /* beside the model, one JSON line an epoch; NULL without --out */
   struct br_train_result result;
 };
@@ -93,18 +87,18 @@ static void on_epoch(void *arg, const struct br_epoch_result *r) {
 static int on_evaluated(void *arg, const struct br_train_evaluation *e) {
   struct training *t = arg;
   if (!t->cli->speaks) return BR_OK;
-  if (t->options.evaluation_steps > 0) {
+  if (t->run.options.evaluation_steps > 0) {
     cli_progress_end(t->cli);
     put_line(t, json_pack("{s:I,s:i,s:o,s:o,s:f,s:b}", "step", (json_int_t)e->step, "epoch", e->epoch, "test_loss", number_or_null(e->test_loss), "test_accuracy", number_or_null(e->test_accuracy), "seconds", e->seconds, "best", e->best));
     if (!option_flag(&t->cli->options, "json")) printf("step %lld  test loss %.4f  test accuracy %5.2f %%\n", (long long)e->step, e->test_loss, e->test_accuracy * 100);
   }
-  if (t->options.keep == BR_KEEP_BEST && e->best) return br_model_save(t->model, t->out);
-  if (t->options.keep != BR_KEEP_ALL) return BR_OK;
+  if (t->run.options.keep == BR_KEEP_BEST && e->best) return br_model_save(t->run.model, t->out);
+  if (t->run.options.keep != BR_KEEP_ALL) return BR_OK;
   const char *dot = strrchr(t->out, '.');
   int stem = dot && !strchr(dot, '/') ? (int)(dot - t->out) : (int)strlen(t->out);
   char path[4096];
   snprintf(path, sizeof path, "%.*s.step-%lld%s", stem, t->out, (long long)e->step, t->out + stem);
-  return br_model_save(t->model, path);
+  return br_model_save(t->run.model, path);
 }
 
 /* A resumed run goes on in its log behind the last line that its checkpoint knows of. */
@@ -130,34 +124,13 @@ static void on_finished(void *arg, const struct br_train_result *result) { ((str
 static void on_progress(void *arg, int epoch, double share, double loss, double images_per_second) {
   struct training *t = arg;
   char left[32];
-  double remaining = images_per_second > 0 ? (1 - share) * (double)br_dataset_info(t->data[0])->count / images_per_second : 0;
-  cli_progress(t->cli, share, "epoch %d/%d  loss %.4f  %.0f images/s  %s left", epoch, t->options.epochs, loss, images_per_second, br_text_seconds(remaining, left));
+  double remaining = images_per_second > 0 ? (1 - share) * (double)br_dataset_info(t->run.data[0])->count / images_per_second : 0;
+  cli_progress(t->cli, share, "epoch %d/%d  loss %.4f  %.0f images/s  %s left", epoch, t->run.options.epochs, loss, images_per_second, br_text_seconds(remaining, left));
 }
 
 static bool on_stop(void *arg) {
   (void)arg;
   return cli_stopped();
-}
-
-static int open_inputs(struct training *t) {
-  struct cli *cli = t->cli;
-  BR_TRY(setup_open_data(cli, BR_DATA_TRAIN, &t->data[0]));
-  BR_TRY(setup_open_data(cli, BR_DATA_TEST, &t->data[1]));
-  const struct br_dataset_info *info = br_dataset_info(t->data[0]);
-  BR_TRY(setup_open_model(cli, t->subject, info, &t->model, &t->recipe));
-  struct br_augment augment;
-  BR_TRY(setup_train_options(cli, t->recipe, &t->options, &augment));
-  struct br_preprocess preprocess;
-  BR_TRY(setup_preprocess(cli, t->model->graph, info->name, &preprocess));
-  BR_TRY(setup_read_preprocess(t->model, &preprocess));
-  struct br_loader_options loader = {.dataset = t->data[0], .preprocess = preprocess, .augment = augment, .seed = t->options.seed};
-  BR_TRY(br_loader_open(&loader, &t->loader[0]));
-  loader.dataset = t->data[1];
-  loader.augment = (struct br_augment){0};
-  BR_TRY(br_loader_open(&loader, &t->loader[1]));
-  BR_TRY(setup_store_preprocess(t->model, &preprocess));
-  BR_TRY(setup_train_lists(cli, t->model->graph, t->data[0], &preprocess, &augment, &t->options, &t->lists));
-  return cli_open_team(cli, &t->team);
 }
 
 /* "name=value" lines as a JSON object; numbers as numbers. */
@@ -176,27 +149,27 @@ static json_t *settings_json(const char *lines) {
 
 /* What makes the model, in words: no machine, no path. */
 static int store_settings(struct training *t) {
-  const struct br_dataset_info *info = br_dataset_info(t->data[0]);
+  const struct br_dataset_info *info = br_dataset_info(t->run.data[0]);
   json_t *names = json_array();
   for (int c = 0; c < info->classes; c++) json_array_append_new(names, json_string(info->class_names[c]));
   char *classes = json_dumps(names, JSON_COMPACT), *lines, text[600];
   json_decref(names);
   if (!classes) BR_FAIL(BR_ERROR_DATA, "the class names are not UTF-8 text");
-  int status = br_model_set(t->model, "classes", classes);
+  int status = br_model_set(t->run.model, "classes", classes);
   free(classes);
   BR_TRY(status);
-  BR_TRY(br_train_settings(&t->options, t->model->graph, &lines));
+  BR_TRY(br_train_settings(&t->run.options, t->run.model->graph, &lines));
   json_t *settings = settings_json(lines);
   char *dump = json_dumps(settings, JSON_COMPACT | JSON_REAL_PRECISION(9));
-  status = dump ? br_model_set(t->model, "settings", dump) : br_error_set(BR_ERROR_MEMORY, "no memory for the settings");
+  status = dump ? br_model_set(t->run.model, "settings", dump) : br_error_set(BR_ERROR_MEMORY, "no memory for the settings");
   free(dump);
   json_decref(settings);
   br_memory_free(lines);
   BR_TRY(status);
-  snprintf(text, sizeof text, "%llu", (unsigned long long)t->options.seed);
-  BR_TRY(br_model_set(t->model, "seed", text));
+  snprintf(text, sizeof text, "%llu", (unsigned long long)t->run.options.seed);
+  BR_TRY(br_model_set(t->run.model, "seed", text));
   snprintf(text, sizeof text, "%s %llu %016llx", info->name, (unsigned long long)info->count, (unsigned long long)info->fingerprint);
-  return br_model_set(t->model, "data", text);
+  return br_model_set(t->run.model, "data", text);
 }
 
 static int open_log(struct training *t) {
@@ -216,43 +189,45 @@ static int save(struct training *t) {
     if (t->out) br_note("stopped after step %lld; the same command with --resume goes on from there", (long long)t->result.steps);
     return BR_OK;
   }
-  if (t->out && t->options.keep != BR_KEEP_BEST) BR_TRY(br_model_save(t->model, t->out));
+  if (t->out && t->run.options.keep != BR_KEEP_BEST) BR_TRY(br_model_save(t->run.model, t->out));
   if (t->out) BR_TRY(br_hash_file(t->out, hash));
   put_line(t, result_json(t, t->out ? hash : NULL));
   if (option_flag(&t->cli->options, "json")) return BR_OK;
   char took[32];
   if (isfinite(t->result.seconds_to_accuracy)) printf("test accuracy %.2f %% reached after %s\n", t->result.test_accuracy * 100, br_text_seconds(t->result.seconds_to_accuracy, took));
-  if (t->result.end == BR_END_PATIENCE) printf("stopped early: %d evaluations without a better one; the best was epoch %lld with %.2f %%\n", t->options.patience, (long long)t->result.best_epoch, t->result.best_accuracy * 100);
+  if (t->result.end == BR_END_PATIENCE) printf("stopped early: %d evaluations without a better one; the best was epoch %lld with %.2f %%\n", t->run.options.patience, (long long)t->result.best_epoch, t->result.best_accuracy * 100);
   if (t->out) printf("%s  sha256 %s\n", t->out, hash);
   return BR_OK;
 }
 
-static void close_all(struct training *t) {
-  if (t->log) fclose(t->log);
-  setup_lists_free(&t->lists);
-  br_team_close(t->team);
-  br_model_close(t->model);
-  for (int i = 0; i < 2; i++) {
-    br_loader_close(t->loader[i]);
-    br_dataset_close(t->data[i]);
-  }
+/* What the run will need, told first; and whether it fits. */
+static int plan(struct training *t) {
+  struct br_plan_request request = setup_plan_request(t->cli, &t->run);
+  struct br_train_plan needs;
+  BR_TRY(br_train_plan(&request, &needs));
+  char text[600];
+  if (t->cli->speaks) br_note("memory: %s", setup_plan_text(&needs, text));
+  double limit = setup_memory_limit(t->cli);
+  return limit > 0 ? br_train_plan_check(&request, limit) : BR_OK;
 }
 
-static int run(struct training *t) {
+static int train(struct training *t) {
   struct br_comm *comm = t->cli->comm;
-  BR_TRY(br_comm_agree(comm, open_inputs(t)));
+  struct setup_run *r = &t->run;
+  BR_TRY(br_comm_agree(comm, setup_open_run(t->cli, t->subject, r)));
+  BR_TRY(br_comm_agree(comm, plan(t)));
   BR_TRY(br_comm_agree(comm, open_log(t)));
   BR_TRY(br_comm_agree(comm, store_settings(t)));
   struct br_train_watch watch = {.arg = t, .epoch = on_epoch, .progress = on_progress, .stop = on_stop, .evaluated = on_evaluated, .started = on_started, .finished = on_finished};
-  BR_TRY(br_train(comm, t->team, t->model, t->loader[0], t->data[0], t->loader[1], t->data[1], &t->options, &watch));
+  BR_TRY(br_train(comm, r->team, r->model, r->loader[0], r->data[0], r->loader[1], r->data[1], &r->options, &watch));
   return br_comm_agree(comm, save(t));
 }
 
 int cmd_train(struct cli *cli) {
   if (cli->options.n_subjects != 1) BR_FAIL(BR_ERROR_USAGE, "bramble train takes one net or model, as in: bramble train lenet --out m.safetensors");
-  if (table_is_kind(cli->options.subjects[0])) return table_train(cli);
   struct training t = {.cli = cli, .subject = cli->options.subjects[0], .out = option_text(&cli->options, "out")};
-  int status = run(&t);
-  close_all(&t);
+  int status = train(&t);
+  if (t.log) fclose(t.log);
+  setup_close_run(&t.run);
   return status;
 }

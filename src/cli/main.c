@@ -19,6 +19,7 @@ static const struct verb {
   const char *subjects, *about;
 } verbs[] = {
     {"train", FOR_TRAIN, cmd_train, "NET|MODEL|KIND", "train a zoo net, a net text file, or a model further; linear or tree on a table"},
+    {"plan", FOR_PLAN, cmd_plan, "train NET|MODEL", "what training would need: memory of a rank by kind, arithmetic, time"},
     {"eval", FOR_EVAL, cmd_eval, "MODEL", "accuracy, loss, per class, confusion matrix; every sample exactly once"},
     {"predict", FOR_PREDICT, cmd_predict, "MODEL PICTURE...", "the most likely classes of pictures"},
     {"inspect", FOR_INSPECT, cmd_inspect, "MODEL|NET|DATA|CSV", "net text, shapes, parameters, work; classes and counts of data; columns of a CSV file"},

@@ -7,7 +7,7 @@
 #include <bramble/data/loader.h>
 #include <bramble/net/model.h>
 #include <bramble/net/zoo.h>
-#include <bramble/train/train.h>
+#include <bramble/train/plan.h>
 
 /* Sets the preprocessing of data `name` for an input of `graph`: --mean and --std, else the known values of the data set. */
 int setup_preprocess(struct cli *cli, const struct br_graph *graph, const char *name, struct br_preprocess *preprocess);
@@ -34,6 +34,24 @@ struct setup_lists {
 };
 int setup_train_lists(struct cli *cli, const struct br_graph *graph, struct br_dataset *data, const struct br_preprocess *preprocess, const struct br_augment *augment, struct br_train_options *train, struct setup_lists *lists);
 void setup_lists_free(struct setup_lists *lists);
+
+/* All that a training run is opened with; zero before. */
+struct setup_run {
+  struct br_dataset *data[2]; /* train, test */
+  struct br_loader *loader[2];
+  struct br_model *model;
+  const struct br_recipe *recipe;
+  struct br_train_options options;
+  struct setup_lists lists;
+  struct br_team *team;
+};
+int setup_open_run(struct cli *cli, const char *subject, struct setup_run *run);
+void setup_close_run(struct setup_run *run);
+/* The plan of the run, and the bytes that --memory, or what is free shared by the node's ranks, lets a rank take. */
+struct br_plan_request setup_plan_request(struct cli *cli, const struct setup_run *run);
+double setup_memory_limit(struct cli *cli);
+/* "weights 2.8 MB, ..., together 87 MB a rank" into text (at least 600 bytes); returns text. */
+const char *setup_plan_text(const struct br_train_plan *plan, char *text);
 
 /* The class names kept in a model as a JSON array (new reference; NULL if there are none). */
 json_t *setup_class_names(const struct br_model *model);

@@ -264,3 +264,55 @@ void setup_lists_free(struct setup_lists *lists) {
   br_memory_free(lists->input_settings);
   *lists = (struct setup_lists){0};
 }
+
+/* --- a whole run ------------------------------------------------------------------------------------------------------------- */
+
+int setup_open_run(struct cli *cli, const char *subject, struct setup_run *r) {
+  BR_TRY(setup_open_data(cli, BR_DATA_TRAIN, &r->data[0]));
+  BR_TRY(setup_open_data(cli, BR_DATA_TEST, &r->data[1]));
+  const struct br_dataset_info *info = br_dataset_info(r->data[0]);
+  BR_TRY(setup_open_model(cli, subject, info, &r->model, &r->recipe));
+  struct br_augment augment;
+  BR_TRY(setup_train_options(cli, r->recipe, &r->options, &augment));
+  struct br_preprocess preprocess;
+  BR_TRY(setup_preprocess(cli, r->model->graph, info->name, &preprocess));
+  BR_TRY(setup_read_preprocess(r->model, &preprocess));
+  struct br_loader_options loader = {.dataset = r->data[0], .preprocess = preprocess, .augment = augment, .seed = r->options.seed};
+  BR_TRY(br_loader_open(&loader, &r->loader[0]));
+  loader.dataset = r->data[1];
+  loader.augment = (struct br_augment){0};
+  BR_TRY(br_loader_open(&loader, &r->loader[1]));
+  BR_TRY(setup_store_preprocess(r->model, &preprocess));
+  BR_TRY(setup_train_lists(cli, r->model->graph, r->data[0], &preprocess, &augment, &r->options, &r->lists));
+  return cli_open_team(cli, &r->team);
+}
+
+void setup_close_run(struct setup_run *r) {
+  setup_lists_free(&r->lists);
+  br_team_close(r->team);
+  br_model_close(r->model);
+  for (int i = 0; i < 2; i++) {
+    br_loader_close(r->loader[i]);
+    br_dataset_close(r->data[i]);
+  }
+  *r = (struct setup_run){0};
+}
+
+struct br_plan_request setup_plan_request(struct cli *cli, const struct setup_run *r) {
+  return (struct br_plan_request){.graph = r->model->graph, .options = &r->options, .ranks = br_comm_size(cli->comm), .threads = br_team_count(r->team), .train = r->loader[0], .train_data = r->data[0], .test_data = r->data[1]};
+}
+
+double setup_memory_limit(struct cli *cli) {
+  if (option_given(&cli->options, "memory")) return option_size(&cli->options, "memory");
+  size_t free_bytes = br_memory_available_bytes();
+  return free_bytes ? (double)free_bytes / br_comm_node_size(cli->comm) + (double)br_memory_rss_bytes() : 0;
+}
+
+const char *setup_plan_text(const struct br_train_plan *plan, char *text) {
+  char size[32];
+  size_t n = 0;
+  for (int k = 0; k < BR_PLAN_KINDS; k++)
+    if (plan->bytes[k] > 0) n += (size_t)snprintf(text + n, 600 - n, "%s %s, ", br_plan_kind_word((enum br_plan_kind)k), br_text_bytes((double)plan->bytes[k], size));
+  snprintf(text + n, 600 - n, "together %s a rank", br_text_bytes((double)plan->total, size));
+  return text;
+}
