@@ -162,13 +162,11 @@ static int read_levels(struct br_experiment *e, const struct br_yaml *node, stru
   for (int i = 0; i < node->n; i++) {
     const struct br_yaml *item = &node->items[i];
     if (item->kind == BR_YAML_MAP && item->n == 1 && item->items[0].kind == BR_YAML_TEXT)
-      factor->levels[i] = (struct br_level){item->items[0].key, item->items[0].text};
+      factor->levels[i] = (struct br_level){item->items[0].key, item->items[0].text, item};
     else if (item->kind == BR_YAML_TEXT)
-      factor->levels[i] = (struct br_level){item->text, item->text};
+      factor->levels[i] = (struct br_level){item->text, item->text, item};
     else
       return br_yaml_fail(e->file, item, "a value of %s is a word, a number, or \"label: text\"", node->key);
-    for (int k = 0; k < i; k++)
-      if (strcmp(factor->levels[k].label, factor->levels[i].label) == 0) return br_yaml_fail(e->file, item, "%s is in the list twice", factor->levels[i].label);
   }
   return BR_OK;
 }
@@ -224,6 +222,19 @@ static int read_zip(struct br_experiment *e, const struct br_yaml *node) {
       e->factors[factor].group = e->factors[first].group;
     }
   }
+  return BR_OK;
+}
+
+/* No two positions of a group may be the same in all its factors: they would be one case. */
+static int check_repeated(const struct br_experiment *e) {
+  for (int g = 0; g < e->n_factors; g++)
+    for (int i = 1; e->factors[g].group == g && i < e->factors[g].n_levels; i++)
+      for (int k = 0; k < i; k++) {
+        bool same = true;
+        for (int f = g; f < e->n_factors; f++)
+          if (e->factors[f].group == g) same = same && strcmp(e->factors[f].levels[i].label, e->factors[f].levels[k].label) == 0;
+        if (same) return br_yaml_fail(e->file, e->factors[g].levels[i].place, "%s is in the list twice", e->factors[g].levels[i].label);
+      }
   return BR_OK;
 }
 
@@ -551,6 +562,7 @@ static int read_all(struct br_experiment *e, bool with_smoke, const char *const 
   if (factors && factors->kind != BR_YAML_MAP) return br_yaml_fail(e->file, factors, "factors: a map of names to lists was expected");
   BR_TRY(read_factors(e, factors, br_yaml_get(smoke, "factors")));
   BR_TRY(read_zip(e, br_yaml_get(root, "zip")));
+  BR_TRY(check_repeated(e));
   BR_TRY(read_base(e, br_yaml_get(root, "base")));
   BR_TRY(br_yaml_text(e->file, root, "when", &e->when));
   e->ranks = "1";

@@ -15,6 +15,7 @@
 /* A value of a factor: what is shown, and what stands in commands. */
 struct br_level {
   const char *label, *text;
+  const struct br_yaml *place;
 };
 
 struct br_factor {

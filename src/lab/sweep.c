@@ -174,7 +174,7 @@ static int command_words(struct sweep *s, const struct job *job, const char *tex
       struct br_experiment plain = {0}; /* the launcher knows {ranks} only, whatever the factors are called */
       status = br_experiment_expand(&plain, NULL, launch, s->options->launcher ? s->options->launcher : "mpiexec -n {ranks}", &launcher);
     }
-    if (status == BR_OK && asprintf(whole, "%s \"%s\" %s", launcher ? launcher : "", s->options->program, command) < 0) status = BR_ERROR_MEMORY;
+    if (status == BR_OK && asprintf(whole, "%s%s\"%s\" %s", launcher ? launcher : "", launcher ? " " : "", s->options->program, command) < 0) status = BR_ERROR_MEMORY;
   }
   if (status == BR_ERROR_MEMORY) br_error_set(status, "no memory for a command");
   free(expanded);

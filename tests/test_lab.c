@@ -1,0 +1,115 @@
+/* The lab's inner pieces: formulas, words of commands, programs that are run, and every file of experiments/ read and checked. */
+#include "lab/experiment.h"
+#include "lab/process.h"
+
+#include <bramble/base/error.h>
+#include <bramble/base/memory.h>
+
+#include <glob.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static bool names(void *arg, const char *name, bool base, struct br_value_or_text *value) {
+  (void)arg;
+  if (strcmp(name, "nodes") == 0) return *value = (struct br_value_or_text){base ? 2 : 8, NULL}, true;
+  if (strcmp(name, "how") == 0) return *value = (struct br_value_or_text){NAN, "moving averages"}, true;
+  if (strcmp(name, "missing") == 0) return *value = (struct br_value_or_text){NAN, NULL}, true;
+  return false;
+}
+
+static void formulas(void **state) {
+  (void)state;
+  static const struct {
+    const char *text;
+    double value;
+  } good[] = {{"1 + 2 * 3", 7}, {"(1 + 2) * 3", 9}, {"-nodes / 4", -2}, {"100 * base(nodes) / nodes", 25}, {"nodes >= 8 and how = 'moving averages'", 1}, {"nodes < 8 or not nodes = 8", 0}, {"how != 'x'", 1},
+                {"2 - 1 - 1", 0}, {"8 / 2 / 2", 2}, {"nodes = '8'", 1}, {"how < 3", 0}, {"1e3 * .5", 500}, {"missing = missing", 0}};
+  static const struct {
+    const char *text, *says;
+  } bad[] = {{"nodse + 1", "column 1: nothing is called nodse"}, {"1 +", "column 4: a name"}, {"(1", "column 3: ) was expected"}, {"how = 'x", "column 7: the quote"}, {"1 2", "column 3: was not expected"}, {"2x", "is not a number"},
+             {"((((((((((((((((((((((((((((((((((((((((((((((((((((1", "nested"}};
+  struct br_value_or_text v;
+  for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+    assert_int_equal(br_expression_evaluate(good[i].text, names, NULL, &v), BR_OK);
+    assert_true(v.number == good[i].value);
+  }
+  assert_int_equal(br_expression_evaluate("missing * 2", names, NULL, &v), BR_OK);
+  assert_true(isnan(v.number));
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    assert_int_equal(br_expression_evaluate(bad[i].text, names, NULL, &v), BR_ERROR_USAGE);
+    if (!strstr(br_error_message(), bad[i].says)) fail_msg("%s: %s", bad[i].text, br_error_message());
+  }
+}
+
+static void words(void **state) {
+  (void)state;
+  char **w;
+  int n;
+  assert_int_equal(br_words_split("  a 'b c'  d\"e f\"g ''\n", &w, &n), BR_OK);
+  assert_int_equal(n, 4);
+  assert_string_equal(w[1], "b c");
+  assert_string_equal(w[2], "de fg");
+  assert_string_equal(w[3], "");
+  assert_null(w[4]);
+  br_memory_free(w);
+  assert_int_equal(br_words_split("a 'b", &w, &n), BR_ERROR_USAGE);
+  assert_int_equal(br_words_split("  ", &w, &n), BR_ERROR_USAGE);
+}
+
+static struct br_process_result run(const char *command, double timeout) {
+  char **w;
+  struct br_process_result result;
+  assert_int_equal(br_words_split(command, &w, NULL), BR_OK);
+  assert_int_equal(br_process_run(&(struct br_process_options){.argv = w, .timeout = timeout, .cores = 1}, &result), BR_OK);
+  br_memory_free(w);
+  return result;
+}
+
+static void programs(void **state) {
+  (void)state;
+  struct br_process_result r = run("sh -c 'echo out; echo first >&2; echo last >&2; nproc; exit 3'", 0);
+  assert_int_equal(r.exit_code, 3);
+  assert_string_equal(r.out, "out\n1\n"); /* held to one core */
+  assert_string_equal(r.last_words, "last");
+  assert_true(r.peak_rss_bytes > 1e5 && r.wall_seconds > 0);
+  br_process_free(&r);
+  r = run("no-such-program-here", 0);
+  assert_true(r.missing && r.exit_code == 127);
+  br_process_free(&r);
+  r = run("sh -c 'sleep 30 & sleep 30'", 0.3); /* all of the group goes */
+  assert_true(r.timed_out && r.wall_seconds < 5);
+  br_process_free(&r);
+  r = run("sh -c 'head -c 3000000 /dev/zero | tr \"\\\\0\" x'", 0); /* more than a pipe holds */
+  assert_int_equal(r.out_bytes, 3000000);
+  br_process_free(&r);
+}
+
+static void experiment_files(void **state) {
+  (void)state;
+#ifdef BR_HAVE_YAML
+  glob_t found;
+  assert_int_equal(glob(BRAMBLE_TESTS "/../experiments/*.yaml", 0, NULL, &found), 0);
+  for (size_t i = 0; i < found.gl_pathc; i++)
+    for (int smoke = 0; smoke < 2; smoke++) {
+      struct br_experiment *e;
+      if (br_experiment_open(found.gl_pathv[i], smoke, NULL, 0, &e) != BR_OK) fail_msg("%s", br_error_message());
+      const char *name = strrchr(found.gl_pathv[i], '/') + 1;
+      assert_memory_equal(e->name, name, strlen(e->name)); /* results are found by the file's name */
+      assert_true(e->n_cases > 0 && e->n_plots > 0 && e->n_published > 0);
+      br_experiment_close(e);
+    }
+  globfree(&found);
+#else
+  skip();
+#endif
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(formulas), cmocka_unit_test(words), cmocka_unit_test(programs), cmocka_unit_test(experiment_files)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
