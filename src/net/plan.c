@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-extern const struct br_op br_op_crossentropy, br_op_batchnorm, br_op_conv, br_op_dense, br_op_inverted_residual;
+extern const struct br_op br_op_crossentropy, br_op_softmax, br_op_batchnorm, br_op_conv, br_op_dense, br_op_inverted_residual;
 
 struct planner {
   struct br_plan *plan;
@@ -107,14 +107,20 @@ static void make_steps(struct planner *p) {
     }
     plan->steps[plan->n_steps++] = (struct br_step){.op = node->op, .node = node, .n_params = node->n_params, .inputs = node->inputs, .n_inputs = node->n_inputs, .output = i, .loss = i == graph->loss};
   }
-  if (graph->loss < 0 && br_shape_rows(&plan->shapes[graph->output]) == (size_t)plan->shapes[graph->output].d[0]) {
-    int value = graph->n_nodes;
-    plan->loss_input = graph->output;
-    plan->loss_node = (struct br_node){.name = "loss", .op = &br_op_crossentropy, .inputs = &plan->loss_input, .n_inputs = 1, .attribute[0] = {1, {0}}, .shape = br_shape1(p->options->N)};
-    plan->shapes[value] = plan->loss_node.shape;
-    p->consumers[graph->output]++;
-    plan->steps[plan->n_steps++] = (struct br_step){.op = &br_op_crossentropy, .node = &plan->loss_node, .inputs = &plan->loss_input, .n_inputs = 1, .output = value, .loss = true};
-  }
+}
+
+/* Cross entropy behind a net that has no loss and gives one row a sample. It has a softmax of its own, so it takes the scores before one that ends the net. */
+static void add_loss(struct planner *p) {
+  struct br_plan *plan = p->plan;
+  const struct br_graph *graph = plan->graph;
+  int value = graph->n_nodes, scores = graph->output;
+  if (graph->loss >= 0 || br_shape_rows(&plan->shapes[scores]) != (size_t)plan->shapes[scores].d[0]) return;
+  if (graph->nodes[scores].op == &br_op_softmax) scores = graph->nodes[scores].inputs[0];
+  plan->loss_input = scores;
+  plan->loss_node = (struct br_node){.name = "loss", .op = &br_op_crossentropy, .inputs = &plan->loss_input, .n_inputs = 1, .attribute[0] = {1, {0}}, .shape = br_shape1(p->options->N)};
+  plan->shapes[value] = plan->loss_node.shape;
+  p->consumers[scores]++;
+  plan->steps[plan->n_steps++] = (struct br_step){.op = &br_op_crossentropy, .node = &plan->loss_node, .inputs = &plan->loss_input, .n_inputs = 1, .output = value, .loss = true};
 }
 
 static void find_gradients(struct planner *p) {
@@ -297,6 +303,7 @@ int br_plan_make(struct br_plan *plan, const struct br_graph *graph, const struc
     for (int i = 0; options->frozen && i < graph->n_params; i++) p.frozen[i] = options->frozen[i];
     count_consumers(&p);
     make_steps(&p);
+    add_loss(&p);
     find_gradients(&p);
     if (options->fuse && options->mode != BR_EXEC_INFER) fuse_inverted_residuals(&p);
     find_makers(&p);
