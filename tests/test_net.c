@@ -214,6 +214,14 @@ static const char *const mixed =
     "m = mul r2 s4\nc3 = conv m out=17\nb3 = batchnorm c3\na = add b3 r1\nq = prelu a\np = maxpool q kernel=2\nk = concat p p\nc4 = conv k out=8\nr4 = hardswish c4\nv = avgpool r4 kernel=2 stride=1\n"
     "f = flatten v\nd = dropout f rate=0.3\nd1 = dense d out=19\nr5 = leakyrelu d1\nd2 = dense r5 out=6";
 
+/* Inverted residuals, which training runs as one step each: with and without an expansion, the first behind the input, a residual around the second,
+ * two epsilons that keep one from being fused. */
+static const char *const blocks =
+    "x = input 9 7 5\ne1 = conv x out=19 bias=no\nf1 = batchnorm e1\ng1 = relu6 f1\nd1 = conv g1 groups=0 kernel=3 stride=2 padding=1 bias=no\nh1 = batchnorm d1\ni1 = relu6 h1\np1 = conv i1 out=6 bias=no\nb1 = batchnorm p1\n"
+    "e2 = conv b1 out=33 bias=no\nf2 = batchnorm e2\ng2 = relu6 f2\nd2 = conv g2 groups=0 kernel=3x5 padding=1x2 bias=no\nh2 = batchnorm d2\ni2 = relu6 h2\np2 = conv i2 out=6 bias=no\nb2 = batchnorm p2\nr2 = add b1 b2\n"
+    "d3 = conv r2 groups=0 kernel=3 padding=same bias=no\nh3 = batchnorm d3\ni3 = relu6 h3\np3 = conv i3 out=4 bias=no\nb3 = batchnorm p3\n"
+    "e4 = conv b3 out=8 bias=no\nf4 = batchnorm e4 eps=0.01\ng4 = relu6 f4\nd4 = conv g4 groups=0 kernel=3 padding=1 bias=no\nh4 = batchnorm d4\ni4 = relu6 h4\np4 = conv i4 out=6 bias=no\nv = globalpool p4\nf = flatten v";
+
 struct fixture {
   struct br_graph *graph;
   float *trained, *statistics, *x, *target;
@@ -268,10 +276,13 @@ static void check_same_bits(struct fixture *f, const char *text) {
 
 static void test_same_bits(void **state) {
   (void)state;
-  struct fixture f = fixture_open(mixed, 5);
-  f.run.label = f.label;
-  check_same_bits(&f, mixed);
-  fixture_close(&f);
+  struct fixture f;
+  for (int k = 0; k < 2; k++) {
+    f = fixture_open(k ? blocks : mixed, 5);
+    f.run.label = f.label;
+    check_same_bits(&f, k ? blocks : mixed);
+    fixture_close(&f);
+  }
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     struct br_graph *graph = open_case(cases[i]);
     char *text = NULL;
@@ -322,9 +333,8 @@ static void test_samples_are_alone(void **state) {
 }
 
 /* A frozen parameter gets no gradient, and the others the very bits they had. */
-static void test_frozen(void **state) {
-  (void)state;
-  struct fixture f = fixture_open(mixed, 4);
+static void check_frozen(const char *text) {
+  struct fixture f = fixture_open(text, 4);
   f.run.label = f.label;
   struct br_exec_options options = {.mode = BR_EXEC_TRAIN, .N = 4, .members = 2, .fuse = true};
   struct net_result base = net_run(f.graph, &options, &f.run);
@@ -347,6 +357,36 @@ static void test_frozen(void **state) {
   free(frozen);
   net_result_free(&base);
   fixture_close(&f);
+}
+
+static void test_frozen(void **state) {
+  (void)state;
+  check_frozen(mixed);
+  check_frozen(blocks);
+}
+
+/* A softmax at the end is what the net gives, but the loss takes the scores: it has a softmax of its own. */
+static void test_last_softmax(void **state) {
+  (void)state;
+  static const char *const texts[] = {"x = input 9\nd1 = dense x out=7\nr = relu d1\nd2 = dense r out=6", "x = input 9\nd1 = dense x out=7\nr = relu d1\nd2 = dense r out=6\ns = softmax d2"};
+  struct net_result r[2];
+  for (enum br_exec_mode mode = BR_EXEC_INFER; mode <= BR_EXEC_TRAIN; mode++) {
+    for (int k = 0; k < 2; k++) {
+      struct fixture f = fixture_open(texts[k], 4);
+      f.run.label = f.label;
+      r[k] = net_run(f.graph, &(struct br_exec_options){.mode = mode, .N = 4, .members = 1, .fuse = true}, &f.run);
+      fixture_close(&f);
+    }
+    assert_memory_equal(r[0].losses, r[1].losses, 4 * sizeof(float));
+    assert_memory_equal(r[0].gradient, r[1].gradient, r[0].n_gradient * sizeof(float));
+    for (int i = 0; i < 4; i++) {
+      float sum = 0;
+      for (int c = 0; c < 6; c++) sum += r[1].output[6 * i + c];
+      assert_true(fabsf(sum - 1) < 1e-6f);
+    }
+    net_result_free(&r[0]);
+    net_result_free(&r[1]);
+  }
 }
 
 /* Training and recalibration see the same batch statistics; predicting with just those statistics gives the recalibration's output. */
@@ -410,7 +450,7 @@ static void test_refusals(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_gradients), cmocka_unit_test(test_activations_keep_what_is_read),        cmocka_unit_test(test_cross_entropy), cmocka_unit_test(test_known_losses), cmocka_unit_test(test_same_bits),
-      cmocka_unit_test(test_samples_are_alone), cmocka_unit_test(test_frozen),        cmocka_unit_test(test_modes),        cmocka_unit_test(test_plan_is_true),
+      cmocka_unit_test(test_samples_are_alone), cmocka_unit_test(test_frozen), cmocka_unit_test(test_last_softmax),        cmocka_unit_test(test_modes),        cmocka_unit_test(test_plan_is_true),
       cmocka_unit_test(test_refusals),
   };
   return cmocka_run_group_tests_name("net", tests, NULL, NULL);

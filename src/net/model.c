@@ -96,16 +96,22 @@ int br_model_save(const struct br_model *model, const char *path) {
   return status;
 }
 
-static int load_param(const struct br_safetensors *file, const char *path, const struct br_model *model, const struct br_param *param) {
+/* Before anything is allocated for a net that the file may only pretend to hold. */
+static int check_param(const struct br_safetensors *file, const char *path, const struct br_param *param) {
   const struct br_tensor_entry *tensor = br_safetensors_find(file, param->name);
   if (!tensor) BR_FAIL(BR_ERROR_DATA, "%s: its net needs the tensor %s, which it does not hold", path, param->name);
   bool fits = tensor->type == BR_F32 && tensor->dims == param->shape.rank;
   for (int d = 0; fits && d < tensor->dims; d++) fits = tensor->shape[d] == (uint64_t)param->shape.d[d];
   char text[80];
   if (!fits) BR_FAIL(BR_ERROR_DATA, "%s: tensor %s is not float32 of %s, as its net needs", path, param->name, br_shape_text(&param->shape, text));
-  memcpy(block_of(model, param), tensor->data, param->count * sizeof(float));
+  return BR_OK;
+}
+
+static int load_param(const struct br_safetensors *file, const char *path, const struct br_model *model, const struct br_param *param) {
+  const float *values = br_safetensors_find(file, param->name)->data;
+  memcpy(block_of(model, param), values, param->count * sizeof(float));
   for (size_t i = 0; i < param->count; i++)
-    if (!isfinite(block_of(model, param)[i])) BR_FAIL(BR_ERROR_DATA, "%s: tensor %s: element %zu is not a finite number; the training went wrong or the file is damaged", path, param->name, i);
+    if (!isfinite(values[i])) BR_FAIL(BR_ERROR_DATA, "%s: tensor %s: element %zu is not a finite number; the training went wrong or the file is damaged", path, param->name, i);
   return BR_OK;
 }
 
@@ -115,9 +121,14 @@ static int load_from(const struct br_safetensors *file, const char *path, struct
     BR_FAIL(BR_ERROR_DATA, "%s: is a safetensors file but not a net of Bramble's (its metadata has no format \"%s\")", path, FORMAT);
   struct br_graph *graph;
   BR_TRY(br_graph_parse(path, text, &graph));
+  int status = BR_OK;
+  for (int p = 0; status == BR_OK && p < graph->n_params; p++) status = check_param(file, path, &graph->params[p]);
+  if (status != BR_OK) {
+    br_graph_close(graph);
+    return status;
+  }
   struct br_model *model;
   BR_TRY(br_model_open(graph, &model));
-  int status = BR_OK;
   for (int p = 0; status == BR_OK && p < graph->n_params; p++) status = load_param(file, path, model, &graph->params[p]);
   const char *key, *value;
   for (size_t i = 0; status == BR_OK && br_safetensors_metadata_at(file, i, &key, &value); i++)

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-extern const struct br_op br_op_crossentropy, br_op_batchnorm, br_op_conv, br_op_dense, br_op_inverted_residual;
+extern const struct br_op br_op_crossentropy, br_op_softmax, br_op_batchnorm, br_op_conv, br_op_dense, br_op_inverted_residual;
 
 struct planner {
   struct br_plan *plan;
@@ -56,7 +56,8 @@ static bool is_depthwise(const struct planner *p, const struct br_step *step) {
 static bool is_norm_relu6(const struct br_step *step) { return step->op == &br_op_batchnorm && step->activation == BR_ACTIVATION_RELU6; }
 
 /* How many steps from s on are one inverted residual block: 5 with its expansion, 3 without, 0 if they are none. Nobody else may see what is between,
- * the nodes must lie one behind the other, nothing may be frozen, and both batch norms have one eps. */
+ * the nodes must lie one behind the other, nothing may be frozen, in training the
+ * input's gradient must be wanted (the kernel always makes it), and both batch norms have one eps. */
 static int inverted_residual_at(const struct planner *p, int s) {
   const struct br_plan *plan = p->plan;
   const struct br_step *step = &plan->steps[s];
@@ -66,6 +67,7 @@ static int inverted_residual_at(const struct planner *p, int s) {
   for (int i = 0; i + 1 < n; i++)
     if (p->consumers[step[i].output] != 1 || step[i + 1].inputs[0] != step[i].output || step[i].output == plan->graph->output) return 0;
   if (n == 0 || step[n - 1].node - step[0].node != (n == 5 ? 6 : 3)) return 0;
+  if (p->train && !plan->needs_gradient[step[0].inputs[0]]) return 0;
   if (n == 5 && br_node_value(step[1].node, "eps")->v[0] != br_node_value(step[3].node, "eps")->v[0]) return 0;
   for (int i = 0; i < n; i++)
     for (int q = 0; q < step[i].n_params; q++)
@@ -105,17 +107,20 @@ static void make_steps(struct planner *p) {
     }
     plan->steps[plan->n_steps++] = (struct br_step){.op = node->op, .node = node, .n_params = node->n_params, .inputs = node->inputs, .n_inputs = node->n_inputs, .output = i, .loss = i == graph->loss};
   }
-  if (graph->loss < 0 && br_shape_rows(&plan->shapes[graph->output]) == (size_t)plan->shapes[graph->output].d[0]) {
-    int value = graph->n_nodes;
-    plan->loss_input = graph->output;
-    plan->loss_node = (struct br_node){.name = "loss", .op = &br_op_crossentropy, .inputs = &plan->loss_input, .n_inputs = 1, .attribute[0] = {1, {0}}, .shape = br_shape1(p->options->N)};
-    plan->shapes[value] = plan->loss_node.shape;
-    p->consumers[graph->output]++;
-    plan->steps[plan->n_steps++] = (struct br_step){.op = &br_op_crossentropy, .node = &plan->loss_node, .inputs = &plan->loss_input, .n_inputs = 1, .output = value, .loss = true};
-  }
-  if (p->options->fuse && p->options->mode != BR_EXEC_INFER) fuse_inverted_residuals(p);
-  for (int v = 0; v < n_values(plan); v++) p->maker[v] = -1;
-  for (int s = 0; s < plan->n_steps; s++) p->maker[plan->steps[s].output] = s;
+}
+
+/* Cross entropy behind a net that has no loss and gives one row a sample. It has a softmax of its own, so it takes the scores before one that ends the net. */
+static void add_loss(struct planner *p) {
+  struct br_plan *plan = p->plan;
+  const struct br_graph *graph = plan->graph;
+  int value = graph->n_nodes, scores = graph->output;
+  if (graph->loss >= 0 || br_shape_rows(&plan->shapes[scores]) != (size_t)plan->shapes[scores].d[0]) return;
+  if (graph->nodes[scores].op == &br_op_softmax) scores = graph->nodes[scores].inputs[0];
+  plan->loss_input = scores;
+  plan->loss_node = (struct br_node){.name = "loss", .op = &br_op_crossentropy, .inputs = &plan->loss_input, .n_inputs = 1, .attribute[0] = {1, {0}}, .shape = br_shape1(p->options->N)};
+  plan->shapes[value] = plan->loss_node.shape;
+  p->consumers[scores]++;
+  plan->steps[plan->n_steps++] = (struct br_step){.op = &br_op_crossentropy, .node = &plan->loss_node, .inputs = &plan->loss_input, .n_inputs = 1, .output = value, .loss = true};
 }
 
 static void find_gradients(struct planner *p) {
@@ -135,6 +140,11 @@ static void find_gradients(struct planner *p) {
     for (int k = 0; k < step->n_inputs; k++) p->reached[step->inputs[k]] |= step->backward;
   }
   for (int v = 0; v < n_values(plan); v++) plan->needs_gradient[v] &= p->reached[v];
+}
+
+static void find_makers(struct planner *p) {
+  for (int v = 0; v < n_values(p->plan); v++) p->maker[v] = -1;
+  for (int s = 0; s < p->plan->n_steps; s++) p->maker[p->plan->steps[s].output] = s;
 }
 
 static int new_storage(struct br_plan *plan, size_t bytes, int first, int last) {
@@ -293,7 +303,10 @@ int br_plan_make(struct br_plan *plan, const struct br_graph *graph, const struc
     for (int i = 0; options->frozen && i < graph->n_params; i++) p.frozen[i] = options->frozen[i];
     count_consumers(&p);
     make_steps(&p);
+    add_loss(&p);
     find_gradients(&p);
+    if (options->fuse && options->mode != BR_EXEC_INFER) fuse_inverted_residuals(&p);
+    find_makers(&p);
     place_values(&p);
     place_gradients(&p);
     place_scratch(&p);

@@ -22,21 +22,22 @@ static size_t tensor_bytes(const struct br_tensor_entry *t) {
   return bytes;
 }
 
-/* jansson keeps insertion order, so the header's bytes follow from the entries alone. */
+/* jansson keeps insertion order, so the header's bytes follow from the entries alone. NULL: a name or a value is not UTF-8 text. */
 static char *header_text(const struct br_tensor_entry *tensors, size_t n_tensors, const struct br_metadata_entry *metadata, size_t n_metadata) {
   json_t *root = json_object(), *meta = json_object();
-  for (size_t i = 0; i < n_metadata; i++) json_object_set_new(meta, metadata[i].key, json_string(metadata[i].value));
+  bool sound = true;
+  for (size_t i = 0; i < n_metadata; i++) sound &= json_object_set_new(meta, metadata[i].key, json_string(metadata[i].value)) == 0;
   json_object_set_new(root, "__metadata__", meta);
   size_t offset = 0;
   for (size_t i = 0; i < n_tensors; i++) {
     json_t *shape = json_array();
     for (int d = 0; d < tensors[i].dims; d++) json_array_append_new(shape, json_integer((json_int_t)tensors[i].shape[d]));
     size_t end = offset + tensor_bytes(&tensors[i]);
-    json_object_set_new(root, tensors[i].name,
-                        json_pack("{s:s,s:o,s:[I,I]}", "dtype", dtypes[tensors[i].type].name, "shape", shape, "data_offsets", (json_int_t)offset, (json_int_t)end));
+    sound &= json_object_set_new(root, tensors[i].name,
+                                 json_pack("{s:s,s:o,s:[I,I]}", "dtype", dtypes[tensors[i].type].name, "shape", shape, "data_offsets", (json_int_t)offset, (json_int_t)end)) == 0;
     offset = end;
   }
-  char *text = json_dumps(root, JSON_COMPACT);
+  char *text = sound ? json_dumps(root, JSON_COMPACT) : NULL;
   json_decref(root);
   return text;
 }
@@ -147,6 +148,26 @@ static int read_tensors(struct br_safetensors *file, const char *path, const uns
   return status;
 }
 
+/* Other writers may put tensors at odd places: then all of them are copied, each to a multiple of 8 bytes. */
+static int align_tensors(struct br_safetensors *file, const char *path) {
+  size_t total = 0;
+  bool odd = false;
+  for (size_t i = 0; i < file->count; i++) {
+    odd |= (uintptr_t)file->tensors[i].data % dtypes[file->tensors[i].type].bytes != 0;
+    total += (tensor_bytes(&file->tensors[i]) + 7) & ~(size_t)7;
+  }
+  if (!odd) return BR_OK;
+  BR_TRY(br_memory_alloc(total, 1, path, &file->copy));
+  unsigned char *to = file->copy;
+  for (size_t i = 0; i < file->count; i++) {
+    size_t bytes = tensor_bytes(&file->tensors[i]);
+    memcpy(to, file->tensors[i].data, bytes);
+    file->tensors[i].data = to;
+    to += (bytes + 7) & ~(size_t)7;
+  }
+  return BR_OK;
+}
+
 static int open_mapped(struct br_safetensors *file, const char *path) {
   if (file->map.bytes < 8) BR_FAIL(BR_ERROR_DATA, "%s: %zu bytes are too few for a model file", path, file->map.bytes);
   uint64_t length = 0;
@@ -164,12 +185,8 @@ static int open_mapped(struct br_safetensors *file, const char *path) {
     if (!json_is_string(value)) BR_FAIL(BR_ERROR_DATA, "%s: metadata %s is not text", path, key);
   size_t start = 8 + (size_t)length, bytes = file->map.bytes - start;
   const unsigned char *base = file->map.data + start;
-  if (start % 8 != 0) {
-    BR_TRY(br_memory_alloc(bytes, 1, path, &file->copy));
-    memcpy(file->copy, base, bytes);
-    base = file->copy;
-  }
-  return read_tensors(file, path, base, bytes);
+  BR_TRY(read_tensors(file, path, base, bytes));
+  return align_tensors(file, path);
 }
 
 int br_safetensors_open(const char *path, struct br_safetensors **out) {

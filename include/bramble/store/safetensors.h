@@ -35,7 +35,8 @@ struct br_safetensors;
 int br_safetensors_open(const char *path, struct br_safetensors **out);
 void br_safetensors_close(struct br_safetensors *file); /* NULL does nothing */
 size_t br_safetensors_count(const struct br_safetensors *file);
-/* Tensor i, in file order; pointers are valid until close. data is aligned to 8 bytes (files of other writers are copied where they are not). */
+/* Tensor i, in file order; pointers are valid until close. data is aligned to its type (files of other
+ * writers are copied where they are not). */
 const struct br_tensor_entry *br_safetensors_tensor(const struct br_safetensors *file, size_t i);
 /* The tensor of that name, NULL if there is none. */
 const struct br_tensor_entry *br_safetensors_find(const struct br_safetensors *file, const char *name);

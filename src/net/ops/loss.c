@@ -1,5 +1,5 @@
 /* crossentropy x [smoothing=]: softmax cross entropy of class scores against labels; mse x: mean squared error against target rows. A net without
- * a loss node is trained with crossentropy. Losses are per sample; the gradient is of run->loss_scale times their sum. */
+ * a loss node is trained with crossentropy (of the scores before a last softmax). Losses are per sample; the gradient is of run->loss_scale times their sum. */
 #include "net/op.h"
 
 #include <bramble/base/error.h>
