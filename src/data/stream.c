@@ -170,6 +170,11 @@ void br_loader_release(struct br_loader *loader, struct br_unit *unit) {
   pthread_mutex_unlock(&stream->mutex);
 }
 
+void br_loader_stop(struct br_loader *loader) {
+  br__stream_close(loader->stream);
+  loader->stream = NULL;
+}
+
 void br__stream_close(struct br__stream *stream) {
   if (!stream) return;
   pthread_mutex_lock(&stream->mutex);

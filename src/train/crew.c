@@ -1,5 +1,6 @@
 /* Runs units on groups of threads, one round of units after another. */
 #include "train/crew.h"
+#include "train/feed.h"
 
 #include <bramble/base/clock.h>
 #include <bramble/base/error.h>
@@ -40,6 +41,7 @@ int br_crew_open(struct br_crew *crew, struct br_team *team, struct br_loader *l
   BR_TRY(br_memory_alloc(groups, sizeof *crew->label, "groups", &crew->label));
   BR_TRY(br_memory_alloc(groups, sizeof *crew->index, "groups", &crew->index));
   BR_TRY(br_memory_alloc(groups, sizeof *crew->target, "groups", &crew->target));
+  BR_TRY(br_memory_alloc(groups, sizeof *crew->fed, "groups", &crew->fed));
   BR_TRY(br_memory_alloc(groups, sizeof *crew->n, "groups", &crew->n));
   BR_TRY(br_memory_alloc(groups, sizeof *crew->unit, "groups", &crew->unit));
   BR_TRY(br_memory_alloc(groups, sizeof *crew->meeting, "groups", &crew->meeting));
@@ -67,6 +69,7 @@ void br_crew_close(struct br_crew *crew) {
   br_memory_free(crew->label);
   br_memory_free(crew->index);
   br_memory_free(crew->target);
+  br_memory_free(crew->fed);
   br_memory_free(crew->n);
   br_memory_free(crew->unit);
   br_memory_free(crew->meeting);
@@ -85,18 +88,41 @@ static void set_targets(struct br_crew *crew, int group, int n) {
   for (int i = 0; i < n; i++, row += classes) row[crew->label[group][i]] = 1;
 }
 
-void br_crew_load(struct br_crew *crew, int group, int64_t unit, uint32_t epoch, int n, struct br_run *run) {
+static void point(struct br_crew *crew, int group, int64_t unit, int n, struct br_run *run) {
   crew->unit[group] = unit;
   crew->n[group] = n;
+  run->x = crew->x[group];
+  run->label = crew->label[group];
+  run->target = crew->target[group];
+  run->n = n;
+}
+
+void br_crew_load(struct br_crew *crew, int group, int64_t unit, uint32_t epoch, int n, struct br_run *run) {
   int status = br_loader_fill(crew->loader, epoch, crew->index[group], n, crew->x[group], crew->label[group]);
   if (status != BR_OK)
     br_crew_note_failure(crew, status);
   else if (crew->target[group])
     set_targets(crew, group, n);
-  run->x = crew->x[group];
-  run->label = crew->label[group];
-  run->target = crew->target[group];
-  run->n = n;
+  point(crew, group, unit, n, run);
+}
+
+/* The next unit of the feed, whichever it is: its number comes out. Labels are copied, since they are wanted after the unit is given back. */
+static int64_t take_unit(struct br_crew *crew, int group, int n, struct br_run *run) {
+  int64_t number;
+  struct br_unit *unit = NULL;
+  int status = br_feed_take(crew->feed, &unit, &number);
+  crew->fed[group] = unit;
+  if (status != BR_OK) br_crew_note_failure(crew, status);
+  if (unit) memcpy(crew->label[group], unit->label, (size_t)unit->n * sizeof *unit->label);
+  if (unit && crew->target[group]) set_targets(crew, group, n);
+  point(crew, group, number, n, run);
+  if (unit) run->x = unit->x;
+  return number;
+}
+
+static void give_back(struct br_crew *crew, int group) {
+  if (crew->fed[group]) br_loader_release(crew->loader, crew->fed[group]);
+  crew->fed[group] = NULL;
 }
 
 struct crew_call {
@@ -105,12 +131,15 @@ struct crew_call {
   struct br_run *run; /* per group */
 };
 
-/* By a group's first thread: the unit's samples into its input. */
+/* By a group's first thread: the unit's samples into its input. With a feed it may be another unit of the same step. */
 static void load_unit(struct crew_call *call, int group, int64_t unit) {
+  struct br_crew *crew = call->crew;
+  const struct br_crew_work *work = call->work;
   struct br_run *run = &call->run[group];
-  *run = call->work->run;
-  int n = call->work->samples(call->work->arg, unit, call->crew->index[group], &run->position);
-  br_crew_load(call->crew, group, unit, call->work->epoch, n, run);
+  *run = work->run;
+  if (crew->feed) unit = take_unit(crew, group, crew->unit_samples, run);
+  int n = work->samples(work->arg, unit, crew->index[group], &run->position);
+  if (!crew->feed) br_crew_load(crew, group, unit, work->epoch, n, run);
 }
 
 static void crew_member(void *arg, struct br_part part) {
@@ -127,6 +156,7 @@ static void crew_member(void *arg, struct br_part part) {
       if (inner.index == 0) load_unit(call, group, unit);
       if (part.index == 0) loaded = br_clock_seconds();
       br_exec_run(crew->exec[group], &call->run[group], inner);
+      if (inner.index == 0) give_back(crew, group);
       if (inner.index == 0 && work->done) work->done(work->arg, crew, group, unit, call->run[group].n);
     }
     if (work->merge) {

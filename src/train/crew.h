@@ -8,6 +8,8 @@
 #include <bramble/data/loader.h>
 #include <bramble/net/exec.h>
 
+struct br_feed;
+
 struct br_crew {
   struct br_team *team;
   struct br_loader *loader;
@@ -20,6 +22,8 @@ struct br_crew {
   float **target;             /* per group: 1 for the label, 0 for the rest, where the net has a loss node; else NULL */
   int *n;                     /* per group: samples of the unit it holds, and its number */
   int64_t *unit;
+  struct br_feed *feed;       /* where units are loaded ahead: they come from here; borrowed; NULL: loaded when their turn comes */
+  struct br_unit **fed;       /* per group: the unit from the feed that it holds; NULL: none */
   struct br_barrier barrier;  /* of all threads */
   struct br_barrier *meeting; /* per group: of its members */
   double load_seconds, compute_seconds; /* of group 0, added up over runs */

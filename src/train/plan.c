@@ -1,4 +1,5 @@
 /* The plan adds up what trainer.c, workers.c and evaluate.c will open, by the same functions that open it. */
+#include "train/feed.h"
 #include "train/learner.h"
 #include "train/partition.h"
 #include "train/server.h"
@@ -78,6 +79,7 @@ static int add_gradients(const struct br_plan_request *request, struct br_train_
   if (per_step < 1) per_step = 1;
   plan->steps = (plan->units + per_step - 1) / per_step;
   BR_TRY(add_crew(request, BR_EXEC_TRAIN, o->frozen, o->balance ? per_step : largest_share(per_step, request->ranks, o->speed), plan, &groups));
+  if (br_loader_is_costly(request->train)) plan->bytes[BR_PLAN_LOADER] += br_loader_stream_bytes(request->train, o->micro_batch, br_feed_depth(groups));
   plan->bytes[BR_PLAN_GRADIENTS] += sizeof(float) * graph->trained_floats;
   plan->bytes[BR_PLAN_SUMS] += br_step_sums_bytes(graph);
   plan->bytes[BR_PLAN_OPTIMISER] += sizeof(float) * br_optimiser_state_floats(graph, &o->optimiser);

@@ -1,5 +1,6 @@
 /* A run: epochs of steps (synchronous gradients) or rounds (virtual workers), evaluations, checkpoints, and what is told to those who watch. */
 #include "train/checkpoint.h"
+#include "train/feed.h"
 #include "train/learner.h"
 #include "train/settings.h"
 #include "train/statistics.h"
@@ -43,6 +44,7 @@ struct trainer {
   struct br_learner learner;
   struct br_crew crew;
   int64_t units; /* of an epoch */
+  struct br_feed feed; /* runs where loading is costly */
   /* Workers: */
   struct br_workers workers;
   struct br_crew recalibration; /* forward with batch statistics */
@@ -199,16 +201,28 @@ static int resume(struct trainer *t) {
 
 /* --- steps ------------------------------------------------------------------------------------------------------------------- */
 
+static struct br_order epoch_order(const struct trainer *t) {
+  return (struct br_order){.seed = t->options.seed, .epoch = (uint32_t)t->at.epoch, .samples = br_dataset_info(t->train_data)->count, .micro_batch = t->options.micro_batch};
+}
+
+/* Units are loaded ahead where that costs something, from where the epoch stands. */
+static int start_feed(struct trainer *t) {
+  struct br_feed_plan plan = {.order = epoch_order(t), .first = t->at.done, .units = t->units, .per_step = units_per_step(t), .rank = br_comm_rank(t->comm), .ranks = br_comm_size(t->comm), .speed = t->options.speed};
+  t->crew.feed = &t->feed;
+  return br_feed_start(&t->feed, t->train, &plan, t->crew.groups);
+}
+
 /* One optimiser step of all ranks. */
 static int step_gradients(struct trainer *t) {
   const struct br_train_options *o = &t->options;
   int64_t per_step = units_per_step(t), mine_first, mine_last;
-  struct br_order order = {.seed = o->seed, .epoch = (uint32_t)t->at.epoch, .samples = br_dataset_info(t->train_data)->count, .micro_batch = o->micro_batch};
+  struct br_order order = epoch_order(t);
   struct br_step step = {.first = t->at.done, .count = t->units - t->at.done < per_step ? t->units - t->at.done : per_step, .number = (uint32_t)t->at.step, .wishes = t->wishes};
   br_place_units(step.count, br_comm_size(t->comm), o->speed, br_comm_rank(t->comm), &mine_first, &mine_last);
   step.mine_first = step.first + mine_first;
   step.mine_last = step.first + mine_last;
   step.lr = br_schedule_lr(&o->schedule, t->at.step, (t->units + per_step - 1) / per_step, o->epochs);
+  if (t->feed.runs) br_feed_step(&t->feed, step.mine_first);
   BR_TRY(br_learner_step(&t->learner, t->comm, &t->crew, &order, &step));
   t->wishes = step.wishes;
   t->units_run += (double)(mine_last - mine_first);
@@ -373,6 +387,7 @@ static bool wants_evaluation(const struct trainer *t, int64_t before, bool ends)
 }
 
 static int end_epoch(struct trainer *t, bool evaluates) {
+  br_feed_stop(&t->feed); /* it reads the speeds that balancing changes */
   const struct br_train_options *o = &t->options;
   const struct br_tally *tally = &t->at.tally;
   double n = tally->samples > 0 ? (double)tally->samples : 1;
@@ -430,6 +445,7 @@ static int run(struct trainer *t) {
   while (t->at.epoch < o->epochs && !t->finished) {
     int64_t before = t->at.step;
     wish(t);
+    if (!has_workers(t) && !t->feed.runs && br_loader_is_costly(t->train)) BR_TRY(br_comm_agree(t->comm, start_feed(t)));
     BR_TRY(has_workers(t) ? step_workers(t) : step_gradients(t));
     if (t->ema) br_team_run(t->team, ema_member, t);
     tell_progress(t);
@@ -457,6 +473,7 @@ static void finish(struct trainer *t) {
 }
 
 static void close_all(struct trainer *t) {
+  br_feed_stop(&t->feed);
   br_learner_close(&t->learner);
   br_optimiser_close(&t->optimiser);
   br_crew_close(&t->crew);

@@ -55,6 +55,8 @@ int br_loader_start(struct br_loader *loader, int (*next)(void *arg, uint32_t *e
 int br_loader_next(struct br_loader *loader, struct br_unit **out);
 /* Gives a unit's buffer back. Thread-safe. */
 void br_loader_release(struct br_loader *loader, struct br_unit *unit);
+/* Ends the running ahead, wherever it is; it can be started again. No unit may be in use. Nothing where none runs. */
+void br_loader_stop(struct br_loader *loader);
 /* Bytes that a stream of these settings takes beside the data set. */
 size_t br_loader_stream_bytes(const struct br_loader *loader, int unit_samples, int depth);
 
