@@ -153,15 +153,15 @@ static void test_dirichlet_follows_alpha(void **state) {
 
 static void test_settings_are_compared_by_name(void **state) {
   (void)state;
-  assert_int_equal(br_settings_compare("lr=0.1\nema=0\n", "lr=0.1\nema=0\n", "c"), BR_OK);
-  assert_int_equal(br_settings_compare("lr=0.1\nweight_decay=0\n", "lr=0.1\nweight_decay=0.5\n", "c"), BR_ERROR_USAGE);
-  assert_non_null(strstr(br_error_message(), "--weight-decay 0.5, now it is 0;"));
-  assert_int_equal(br_settings_compare("lr=0.1\nfreeze=a\n", "lr=0.1\n", "c"), BR_ERROR_USAGE);
-  assert_non_null(strstr(br_error_message(), "made without --freeze"));
-  assert_int_equal(br_settings_compare("lr=0.1\n", "lr=0.1\nfreeze=a\n", "c"), BR_ERROR_USAGE);
-  assert_non_null(strstr(br_error_message(), "--freeze, which is not given now"));
-  assert_int_equal(br_settings_compare("the net=1\n", "the net=2\n", "c"), BR_ERROR_USAGE);
-  assert_non_null(strstr(br_error_message(), "made with the net 2"));
+  assert_int_equal(br_settings_compare("lr=0.1\nema=0\n", "lr=0.1\nema=0\n", "it", "mend it"), BR_OK);
+  assert_int_equal(br_settings_compare("lr=0.1\nweight_decay=0\n", "lr=0.1\nweight_decay=0.5\n", "it", "mend it"), BR_ERROR_USAGE);
+  assert_non_null(strstr(br_error_message(), "it has --weight-decay 0.5, here it is 0; mend it"));
+  assert_int_equal(br_settings_compare("lr=0.1\nfreeze=a\n", "lr=0.1\n", "it", "mend it"), BR_ERROR_USAGE);
+  assert_non_null(strstr(br_error_message(), "it has no --freeze, here it is a"));
+  assert_int_equal(br_settings_compare("lr=0.1\n", "lr=0.1\nfreeze=a\n", "it", "mend it"), BR_ERROR_USAGE);
+  assert_non_null(strstr(br_error_message(), "it has --freeze, which is not given here"));
+  assert_int_equal(br_settings_compare("the net=1\n", "the net=2\n", "it", "mend it"), BR_ERROR_USAGE);
+  assert_non_null(strstr(br_error_message(), "it has the net 2, here it is 1"));
 }
 
 /* --- allocations ------------------------------------------------------------------------------------------------------------- */

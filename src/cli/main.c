@@ -147,7 +147,7 @@ static int run_verb(const struct verb *verb, int argc, char **argv) {
   if (cli.speaks && !option_flag(&cli.options, "quiet")) br_log_to(say);
   status = verb->run(&cli);
   cli_progress_end(&cli);
-  if (status == BR_ERROR_COMM && br_comm_size(cli.comm) > 1) br_cluster_abort(fail(status)); /* who cannot talk cannot agree either */
+  if (status == BR_ERROR_COMM && br_comm_size(cli.comm) > 1 && !br_comm_agreed_failure(cli.comm)) br_cluster_abort(fail(status)); /* who cannot talk cannot agree either */
   int code = status == BR_OK ? 0 : cli.speaks ? fail(status) : br_status_exit_code(status);
   br_cluster_stop(cli.comm);
   options_free(&cli.options);

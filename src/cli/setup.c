@@ -196,6 +196,7 @@ static int replace_head(struct cli *cli, int classes, struct br_model **model) {
 static int open_model_file(struct cli *cli, const char *path, const struct br_dataset_info *info, struct br_model **model) {
   BR_TRY(br_model_load(path, model));
   const struct br_graph *graph = (*model)->graph;
+  if (option_given(&cli->options, "loss")) BR_FAIL(BR_ERROR_USAGE, "--loss: a model file keeps the loss it was trained with; name a net to train with another");
   if (!info || info->classes < 1 || info->classes == br_shape_channels(&graph->nodes[graph->output].shape)) return BR_OK;
   return replace_head(cli, info->classes, model);
 }

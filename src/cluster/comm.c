@@ -116,9 +116,12 @@ int br_comm_agree(struct br_comm *comm, int status) {
   snprintf(news.host, sizeof news.host, "%s", comm->host);
   snprintf(news.message, sizeof news.message, "%.899s", br_error_message());
   BR_TRY(br_comm_broadcast(comm, &news, sizeof news, root));
+  comm->agreed_failure = true;
   if (failed == comm->size || strncmp(news.message, "rank ", 5) == 0) return br_error_set(news.status, "%s", news.message);
   return br_error_set(news.status, "rank %d (%s): %s", root, news.host, news.message);
 }
+
+bool br_comm_agreed_failure(const struct br_comm *comm) { return comm->agreed_failure; }
 
 int br_comm_agree_equal(struct br_comm *comm, uint64_t value, const char *what) {
   if (comm->size == 1) return BR_OK;

@@ -25,6 +25,7 @@ struct br_comm {
   const struct br_comm_ops *ops; /* NULL: alone */
   int rank, size, node_rank, node_size;
   uint64_t bytes_sent;
+  bool agreed_failure;
   char host[64];
 };
 

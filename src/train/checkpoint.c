@@ -244,7 +244,7 @@ static int same_shape(const struct br_safetensors *file, const char *path, const
 static int read_common(const struct br_checkpoint *c, const struct br_safetensors *file, const char *path) {
   const struct br_tensor_entry *tensor;
   char name[32];
-  BR_TRY(br_settings_compare(c->settings, br_safetensors_metadata(file, "settings"), path));
+  BR_TRY(br_settings_compare(c->settings, br_safetensors_metadata(file, "settings"), path, "give the same settings, or start anew without --resume"));
   BR_TRY(same_shape(file, path, "position", BR_I64, c->position_count, &tensor));
   memcpy(c->position, tensor->data, c->position_count * sizeof *c->position);
   for (int b = 0; b < c->n_blocks; b++) {

@@ -110,21 +110,20 @@ static void option_name(const char *line, char *name, size_t room) {
     if (*p == '_') *p = '-';
 }
 
-int br_settings_compare(const char *mine, const char *lines, const char *where) {
+int br_settings_compare(const char *mine, const char *lines, const char *whose, const char *mend) {
   char name[80];
   for (const char *at = mine; *at; at += strcspn(at, "\n") + 1) {
     const char *other = same_name(lines, at);
     size_t n = strcspn(at, "\n"), equals = strcspn(at, "=") + 1;
     option_name(at, name, sizeof name);
-    if (!other) BR_FAIL(BR_ERROR_USAGE, "%s: it was made without %s, which is now %.*s; give the same settings, or start anew without --resume", where, name, (int)(n - equals), at + equals);
+    if (!other) BR_FAIL(BR_ERROR_USAGE, "%s has no %s, here it is %.*s; %s", whose, name, (int)(n - equals), at + equals, mend);
     size_t m = strcspn(other, "\n");
-    if (n != m || strncmp(at, other, n) != 0)
-      BR_FAIL(BR_ERROR_USAGE, "%s: it was made with %s %.*s, now it is %.*s; give the same settings, or start anew without --resume", where, name, (int)(m - equals), other + equals, (int)(n - equals), at + equals);
+    if (n != m || strncmp(at, other, n) != 0) BR_FAIL(BR_ERROR_USAGE, "%s has %s %.*s, here it is %.*s; %s", whose, name, (int)(m - equals), other + equals, (int)(n - equals), at + equals, mend);
   }
   for (const char *at = lines; *at; at += strcspn(at, "\n") + 1) {
     if (same_name(mine, at)) continue;
     option_name(at, name, sizeof name);
-    BR_FAIL(BR_ERROR_USAGE, "%s: it was made with %s, which is not given now; give the same settings, or start anew without --resume", where, name);
+    BR_FAIL(BR_ERROR_USAGE, "%s has %s, which is not given here; %s", whose, name, mend);
   }
   return BR_OK;
 }

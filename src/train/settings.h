@@ -5,7 +5,8 @@
 
 #include <bramble/train/train.h>
 
-/* Fails unless `lines` (of br_settings_text) are those of the run at hand; names the first setting that differs. `where` is for the message. */
-int br_settings_compare(const char *mine, const char *lines, const char *where);
+/* Fails with BR_ERROR_USAGE unless `lines` (of br_train_settings) are `mine`; names the first setting that differs. `whose` they are and the `mend` are for the
+ * message. */
+int br_settings_compare(const char *mine, const char *lines, const char *whose, const char *mend);
 
 #endif

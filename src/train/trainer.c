@@ -93,24 +93,29 @@ static int check_options(const struct trainer *t) {
 
 /* Same program, data and settings everywhere, before anything is computed. */
 static int check_alike(const struct trainer *t) {
-  BR_TRY(br_comm_agree_equal(t->comm, br_dataset_info(t->train_data)->fingerprint, "the training data"));
-  if (t->test_data) BR_TRY(br_comm_agree_equal(t->comm, br_dataset_info(t->test_data)->fingerprint, "the test data"));
-  BR_TRY(br_comm_agree_equal(t->comm, br_hash64(0, t->settings, strlen(t->settings)), "the settings"));
-  return br_comm_agree_equal(t->comm, br_hash64(0, t->model->trained, t->model->graph->trained_floats * sizeof(float)), "the start of the weights (another version of the program?)");
+  char *theirs;
+  size_t bytes = strlen(t->settings) + 1;
+  BR_TRY(br_comm_broadcast(t->comm, &bytes, sizeof bytes, 0));
+  BR_TRY(br_comm_agree(t->comm, br_memory_alloc(bytes, 1, "settings", &theirs)));
+  if (br_comm_rank(t->comm) == 0) memcpy(theirs, t->settings, bytes);
+  int status = br_comm_broadcast(t->comm, theirs, bytes, 0);
+  if (status == BR_OK) status = br_comm_agree(t->comm, br_settings_compare(t->settings, theirs, "the run on rank 0", "give every rank the same command, data and program"));
+  br_memory_free(theirs);
+  return status;
 }
 
 /* The caller's settings, and what they start from. */
 static int write_settings(struct trainer *t) {
-  const struct br_dataset_info *info = br_dataset_info(t->train_data);
+  const struct br_dataset_info *info = br_dataset_info(t->train_data), *test = t->test_data ? br_dataset_info(t->test_data) : NULL;
   const struct br_graph *graph = t->model->graph;
   char *net = NULL, *text = NULL;
   int status = br_graph_print(graph, &net);
   if (status == BR_OK) status = br_train_settings(&t->options, graph, &text);
-  size_t room = (text ? strlen(text) : 0) + 300;
+  size_t room = (text ? strlen(text) : 0) + 400;
   if (status == BR_OK) status = br_memory_alloc(room, 1, "settings", &t->settings);
   if (status == BR_OK)
-    snprintf(t->settings, room, "%sthe data=%s, %llu samples, %016llx\nthe net=%016llx\nthe start of the weights=%016llx\n", text, info->name, (unsigned long long)info->count, (unsigned long long)info->fingerprint,
-             (unsigned long long)br_hash64(0, net, strlen(net)), (unsigned long long)br_hash64(0, t->model->trained, graph->trained_floats * sizeof(float)));
+    snprintf(t->settings, room, "%sthe data=%s, %llu samples, %016llx\nthe test data=%llu samples, %016llx\nthe net=%016llx\nthe start of the weights=%016llx\n", text, info->name, (unsigned long long)info->count, (unsigned long long)info->fingerprint,
+             test ? (unsigned long long)test->count : 0, test ? (unsigned long long)test->fingerprint : 0, (unsigned long long)br_hash64(0, net, strlen(net)), (unsigned long long)br_hash64(0, t->model->trained, graph->trained_floats * sizeof(float)));
   br_memory_free(net);
   br_memory_free(text);
   return status;

@@ -52,6 +52,8 @@ int br_comm_barrier(struct br_comm *comm);
 /* A point where ranks agree whether all goes well: returns 0 on all when `status` is 0 on all; otherwise every rank returns the
  * status of the lowest rank that failed and has its message, with "rank R (HOST)" in front when there are several. Collective. */
 int br_comm_agree(struct br_comm *comm, int status);
+/* True once the ranks have agreed on a failure: all know of it, so each can leave in order; without, some may still wait for others. */
+bool br_comm_agreed_failure(const struct br_comm *comm);
 /* Fails on all ranks, naming the first that differs from rank 0, unless `value` is equal on all; `what` says what it is. Collective. */
 int br_comm_agree_equal(struct br_comm *comm, uint64_t value, const char *what);
 
