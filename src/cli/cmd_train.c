@@ -225,6 +225,7 @@ static int train(struct training *t) {
 
 int cmd_train(struct cli *cli) {
   if (cli->options.n_subjects != 1) BR_FAIL(BR_ERROR_USAGE, "bramble train takes one net or model, as in: bramble train lenet --out m.safetensors");
+  if (table_is_kind(cli->options.subjects[0])) return table_train(cli);
   struct training t = {.cli = cli, .subject = cli->options.subjects[0], .out = option_text(&cli->options, "out")};
   int status = train(&t);
   if (t.log) fclose(t.log);
