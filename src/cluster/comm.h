@@ -25,7 +25,7 @@ struct br_comm {
   const struct br_comm_ops *ops; /* NULL: alone */
   int rank, size, node_rank, node_size;
   uint64_t bytes_sent;
-  char host[64];
+  char host[64], library[64];
 };
 
 struct br_counter {
