@@ -5,6 +5,7 @@
 
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
+#include <bramble/lab/step_model.h>
 
 #include <glob.h>
 #include <math.h>
@@ -162,7 +163,29 @@ static void link_model(void **state) {
   for (int p = 2; p < 64; p++) assert_true(br_link_sum_model(p, bytes, latency, bandwidth) < 2.5 * bytes / bandwidth + 20 * latency);
 }
 
+static void step_model(void **state) {
+  (void)state;
+  struct br_step_model m = {.part_seconds = 0.1, .parts = 48, .sums = 10, .sum_bytes = 8e6, .threads = 4};
+  assert_int_equal(br_step_model_link(&m, "800Mbit,0.1ms"), BR_OK);
+  assert_true(m.bandwidth == 1e8 && fabs(m.latency - 1e-4) < 1e-18);
+  struct br_step_time one = br_step_model_time(&m, 1), two = br_step_model_time(&m, 2), five = br_step_model_time(&m, 5);
+  assert_true(fabs(one.epoch - 12) < 1e-9 && one.speedup == 1 && one.communicate == 0); /* 12 rounds of 4 units, ten times */
+  assert_true(fabs(two.compute - 6) < 1e-9 && fabs(two.communicate - 10 * (2e-4 + 0.08)) < 1e-9);
+  assert_true(fabs(five.compute - 3) < 1e-9); /* the node with 10 units: 3 rounds */
+  assert_true(fabs(two.efficiency - 12 / two.epoch / 2) < 1e-12 && two.sent_bytes == 8e6);
+  assert_int_equal(br_step_model_worth(&m, 2, 0.7), 2);
+  assert_int_equal(br_step_model_worth(&m, 12, 0.99), 1);
+  m.parts = 2; /* fewer than threads: they share */
+  assert_true(fabs(br_step_model_time(&m, 1).epoch - 10 * 0.1 / 2) < 1e-9);
+  assert_true(fabs(br_step_model_time(&m, 2).compute - 10 * 0.1 / 4) < 1e-9);
+  assert_int_equal(br_step_model_fastest(&m, 8), 1); /* the sum costs more than it saves */
+  static const char *const bad[] = {"940", "940Mbit,", "Mbit,1ms", "940Mbit,0.1", "0Mbit,1ms", "1Mbit,1ms,"};
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_int_equal(br_step_model_link(&m, bad[i]), BR_ERROR_USAGE);
+  assert_int_equal(br_step_model_node(&m, "pi44"), BR_ERROR_USAGE);
+  assert_non_null(strstr(br_error_message(), "did you mean pi4?"));
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(formulas), cmocka_unit_test(words), cmocka_unit_test(programs), cmocka_unit_test(experiment_files), cmocka_unit_test(doctor), cmocka_unit_test(link_model)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(formulas), cmocka_unit_test(words), cmocka_unit_test(programs), cmocka_unit_test(experiment_files), cmocka_unit_test(doctor), cmocka_unit_test(link_model), cmocka_unit_test(step_model)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,7 +23,7 @@
 #define SPEED_SECONDS 0.3
 
 /* Multiply-adds of one thread, the best of many products, in GFLOP/s. */
-static int measure_speed(double *gflops) {
+int br_doctor_speed(double *gflops) {
   float *block;
   void *work;
   size_t n = (size_t)SIDE * SIDE;
@@ -87,7 +87,7 @@ static int examine_self(struct br_comm *comm, const char *program, const char *f
   if (br_hash_file(program, node->program) != BR_OK) snprintf(node->program, sizeof node->program, "unreadable");
   if (br_comm_node_rank(comm) == 0) measure_disk(folder, node);
   BR_TRY(br_comm_barrier(comm));
-  BR_TRY(br_comm_agree(comm, measure_speed(&node->gflops)));
+  BR_TRY(br_comm_agree(comm, br_doctor_speed(&node->gflops)));
   br_machine_state_read(&node->state);
   return BR_OK;
 }

@@ -7,4 +7,7 @@
 /* Adds the problems that the findings show: of each machine, between machines, of links. Not collective. */
 int br_doctor_judge(struct br_doctor_report *report);
 
+/* Speed of matrix products on one thread in GFLOP/s. Not collective. */
+int br_doctor_speed(double *gflops);
+
 #endif
