@@ -1,9 +1,11 @@
 /* The lab's inner pieces: formulas, words of commands, programs that are run, and every file of experiments/ read and checked. */
+#include "lab/doctor.h"
 #include "lab/experiment.h"
 #include "lab/process.h"
 
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
+#include <bramble/lab/step_model.h>
 
 #include <glob.h>
 #include <math.h>
@@ -109,7 +111,81 @@ static void experiment_files(void **state) {
 #endif
 }
 
+static void expect_problem(const struct br_doctor_report *r, const char *host, const char *says) {
+  int found = 0;
+  for (int i = 0; i < r->n_problems; i++) found += strcmp(r->problems[i].host, host) == 0 && strstr(r->problems[i].what, says) && r->problems[i].mend[0];
+  if (found != 1) fail_msg("%s: %s was found %d times", host, says, found);
+}
+
+static void doctor(void **state) {
+  (void)state;
+  struct br_doctor_node nodes[4];
+  struct br_doctor_problem problems[40];
+  for (int i = 0; i < 4; i++) {
+    nodes[i] = (struct br_doctor_node){.machine = {.cores = 4, .bits = 64, .memory_bytes = 4e9, .free_bytes = 3e9}, .state = {.mhz = 1500, .mhz_limit = 1500, .celsius = 50, .throttled = 0}, .ranks = 2, .gflops = 12,
+                                       .disk_write = 2e7, .disk_read = 4e7, .disk_free = 1e10, .program = "abc", .mpi = "MPICH 4.2.0", .link = {1.5e-4, 1.1e8, 1.1e8}};
+    snprintf(nodes[i].machine.host, sizeof nodes[i].machine.host, "pi%d", i + 1);
+  }
+  struct br_doctor_report r = {.nodes = nodes, .n_nodes = 4, .problems = problems, .room = 40, .ranks = 8, .sum_seconds = 0.05, .sum_limit = 0.045};
+  assert_int_equal(br_doctor_judge(&r), BR_OK);
+  assert_int_equal(r.n_problems, 0);
+  nodes[1].gflops = 10.5;
+  nodes[1].state.throttled = 0x50005;
+  nodes[2].link.to_next = 1.15e7;
+  nodes[2].clock_ahead = -40;
+  strcpy(nodes[2].machine.swap_device, "/dev/mmcblk0p3");
+  strcpy(nodes[3].program, "abd");
+  strcpy(nodes[3].mpi, "Open MPI v4.1.4");
+  nodes[3].ranks = 5;
+  nodes[3].link.from_next = 5e7;
+  r.sum_seconds = 0.5;
+  assert_int_equal(br_doctor_judge(&r), BR_OK);
+  expect_problem(&r, "pi2", "12 % slower than the others (10.5 against 12.0");
+  expect_problem(&r, "pi2", "under-voltage now, throttled now");
+  expect_problem(&r, "pi3", "12 MB a second to pi4: a link of 100 Mbit/s");
+  expect_problem(&r, "pi3", "its clock is 40.0 s behind that of pi1");
+  expect_problem(&r, "pi3", "swaps to the SD card");
+  expect_problem(&r, "pi4", "another build of the program than on pi1");
+  expect_problem(&r, "pi4", "Open MPI v4.1.4, but pi1 has MPICH 4.2.0");
+  expect_problem(&r, "pi4", "5 ranks share 4 cores");
+  expect_problem(&r, "pi4", "50 MB a second to pi1, much less");
+  expect_problem(&r, "all", "a sum of 3 MB over all ranks takes 500.0 ms");
+  assert_int_equal(r.n_problems, 10);
+}
+
+static void link_model(void **state) {
+  (void)state;
+  const double latency = 1e-4, bandwidth = 1e8, bytes = 8e6;
+  assert_true(br_link_sum_model(1, bytes, latency, bandwidth) == 0);
+  assert_true(fabs(br_link_sum_model(2, bytes, latency, bandwidth) - (2 * latency + bytes / bandwidth)) < 1e-12);
+  assert_true(fabs(br_link_sum_model(4, bytes, latency, bandwidth) - (4 * latency + 1.5 * bytes / bandwidth)) < 1e-12); /* halving: fewer messages, the same bytes */
+  assert_true(fabs(br_link_sum_model(5, bytes, latency, bandwidth) - (8 * latency + 1.6 * bytes / bandwidth)) < 1e-12); /* ring: no extra ranks to fold in */
+  for (int p = 2; p < 64; p++) assert_true(br_link_sum_model(p, bytes, latency, bandwidth) < 2.5 * bytes / bandwidth + 20 * latency);
+}
+
+static void step_model(void **state) {
+  (void)state;
+  struct br_step_model m = {.part_seconds = 0.1, .parts = 48, .sums = 10, .sum_bytes = 8e6, .threads = 4};
+  assert_int_equal(br_step_model_link(&m, "800Mbit,0.1ms"), BR_OK);
+  assert_true(m.bandwidth == 1e8 && fabs(m.latency - 1e-4) < 1e-18);
+  struct br_step_time one = br_step_model_time(&m, 1), two = br_step_model_time(&m, 2), five = br_step_model_time(&m, 5);
+  assert_true(fabs(one.epoch - 12) < 1e-9 && one.speedup == 1 && one.communicate == 0); /* 12 rounds of 4 units, ten times */
+  assert_true(fabs(two.compute - 6) < 1e-9 && fabs(two.communicate - 10 * (2e-4 + 0.08)) < 1e-9);
+  assert_true(fabs(five.compute - 3) < 1e-9); /* the node with 10 units: 3 rounds */
+  assert_true(fabs(two.efficiency - 12 / two.epoch / 2) < 1e-12 && two.sent_bytes == 8e6);
+  assert_int_equal(br_step_model_worth(&m, 2, 0.7), 2);
+  assert_int_equal(br_step_model_worth(&m, 12, 0.99), 1);
+  m.parts = 2; /* fewer than threads: they share */
+  assert_true(fabs(br_step_model_time(&m, 1).epoch - 10 * 0.1 / 2) < 1e-9);
+  assert_true(fabs(br_step_model_time(&m, 2).compute - 10 * 0.1 / 4) < 1e-9);
+  assert_int_equal(br_step_model_fastest(&m, 8), 1); /* the sum costs more than it saves */
+  static const char *const bad[] = {"940", "940Mbit,", "Mbit,1ms", "940Mbit,0.1", "0Mbit,1ms", "1Mbit,1ms,"};
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_int_equal(br_step_model_link(&m, bad[i]), BR_ERROR_USAGE);
+  assert_int_equal(br_step_model_node(&m, "pi44"), BR_ERROR_USAGE);
+  assert_non_null(strstr(br_error_message(), "did you mean pi4?"));
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(formulas), cmocka_unit_test(words), cmocka_unit_test(programs), cmocka_unit_test(experiment_files)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(formulas), cmocka_unit_test(words), cmocka_unit_test(programs), cmocka_unit_test(experiment_files), cmocka_unit_test(doctor), cmocka_unit_test(link_model), cmocka_unit_test(step_model)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,6 +27,7 @@ int cmd_inspect(struct cli *cli);
 int cmd_data(struct cli *cli);
 int cmd_sweep(struct cli *cli);
 int cmd_report(struct cli *cli);
+int cmd_doctor(struct cli *cli);
 int cmd_bench(struct cli *cli);
 
 /* True after SIGINT or SIGTERM; the second one ends the process at once. */
@@ -34,6 +35,9 @@ bool cli_stopped(void);
 
 /* The team of --threads (default: the node's cores shared by its ranks). */
 int cli_open_team(struct cli *cli, struct br_team **team);
+
+/* The path of this very program. */
+int cli_find_self(char *path, size_t bytes);
 
 /* Prints one JSON object on stdout (rank 0 only) and frees it. */
 void cli_print_json(struct cli *cli, json_t *object);

@@ -5,8 +5,6 @@
 #include <bramble/lab/sweep.h>
 
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 static void on_ran(void *arg, const struct br_sweep_run *run) {
   struct cli *cli = arg;
@@ -31,14 +29,6 @@ static bool on_stop(void *arg) {
   return cli_stopped();
 }
 
-/* The path of this very program, so that a sweep runs what it is part of. */
-static int find_self(char *path, size_t bytes) {
-  ssize_t n = readlink("/proc/self/exe", path, bytes - 1);
-  if (n <= 0) BR_FAIL(BR_ERROR_FAILED, "/proc/self/exe cannot be read; is /proc mounted?");
-  path[n] = 0;
-  return BR_OK;
-}
-
 static void print_end(struct cli *cli, const struct br_sweep_result *r) {
   if (option_flag(&cli->options, "json")) {
     cli_print_json(cli, json_pack("{s:s,s:i,s:i,s:i,s:b}", "results", r->folder, "runs", r->runs, "known", r->known, "failed", r->failed, "stopped", r->stopped));
@@ -56,7 +46,7 @@ int cmd_sweep(struct cli *cli) {
   if (o->n_subjects < 1) BR_FAIL(BR_ERROR_USAGE, "bramble sweep takes an experiment file, as in: bramble sweep experiments/lenet_nodes.yaml --smoke");
   if (br_comm_size(cli->comm) > 1) BR_FAIL(BR_ERROR_USAGE, "bramble sweep starts ranks by itself; start it without mpiexec, and see --launcher");
   char program[4096];
-  BR_TRY(find_self(program, sizeof program));
+  BR_TRY(cli_find_self(program, sizeof program));
   struct br_sweep_options options = {.program = program, .version = BRAMBLE_VERSION, .results = option_text(o, "results"), .launcher = option_text(o, "launcher"), .settings = o->subjects + 1, .n_settings = o->n_subjects - 1,
                                      .smoke = option_flag(o, "smoke"), .again = (enum br_again)option_choice(o, "again")};
   struct br_sweep_watch watch = {.arg = cli, .ran = on_ran, .progress = on_progress, .stop = on_stop};

@@ -27,6 +27,7 @@ static const struct verb {
     {"data", FOR_DATA, cmd_data, "pack|show DATA", "data sets into tar shards; one sample as a picture"},
     {"sweep", FOR_SWEEP, cmd_sweep, "FILE.yaml [NAME=VALUE...]", "run an experiment file: cases, repeats, rivals; goes on where it stopped"},
     {"report", FOR_REPORT, cmd_report, "RESULTS", "tables and plots of a sweep: one HTML file, Markdown or CSV"},
+    {"doctor", FOR_DOCTOR, cmd_doctor, "", "is this machine, or under mpiexec this cluster, fit? problems with their mends"},
 };
 #define N_VERBS (sizeof verbs / sizeof *verbs)
 
@@ -87,6 +88,13 @@ int cli_open_team(struct cli *cli, struct br_team **team) {
   int threads = (int)option_int(&cli->options, "threads");
   if (threads == 0) threads = br_cpu_count() / br_comm_node_size(cli->comm);
   return br_team_open(threads < 1 ? 1 : threads > 1024 ? 1024 : threads, team);
+}
+
+int cli_find_self(char *path, size_t bytes) {
+  ssize_t n = readlink("/proc/self/exe", path, bytes - 1);
+  if (n <= 0) BR_FAIL(BR_ERROR_FAILED, "/proc/self/exe cannot be read; is /proc mounted?");
+  path[n] = 0;
+  return BR_OK;
 }
 
 void cli_print_json(struct cli *cli, json_t *object) {

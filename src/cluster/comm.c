@@ -25,6 +25,7 @@ void br_comm_close(struct br_comm *comm) {
 int br_comm_rank(const struct br_comm *comm) { return comm->rank; }
 int br_comm_size(const struct br_comm *comm) { return comm->size; }
 const char *br_comm_host(const struct br_comm *comm) { return comm->host; }
+const char *br_comm_library(const struct br_comm *comm) { return comm->ops ? comm->library : "alone"; }
 int br_comm_node_size(const struct br_comm *comm) { return comm->node_size; }
 int br_comm_node_rank(const struct br_comm *comm) { return comm->node_rank; }
 uint64_t br_comm_bytes_sent(const struct br_comm *comm) { return comm->bytes_sent; }

@@ -26,7 +26,7 @@ struct br_comm {
   int rank, size, node_rank, node_size;
   uint64_t bytes_sent;
   bool agreed_failure;
-  char host[64];
+  char host[64], library[64];
 };
 
 struct br_counter {

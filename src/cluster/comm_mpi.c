@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #define PIECE ((size_t)1 << 28) /* elements or bytes of one MPI call */
@@ -174,6 +175,19 @@ static const struct br_comm_ops ops = {
     .close = close_mpi,
 };
 
+/* "MPICH 4.0.2" of MPICH's lines "MPICH Version: 4.0.2 ...", "Open MPI v4.1.4" of Open MPI's line. */
+static void read_library(char *text, size_t bytes) {
+  char version[MPI_MAX_LIBRARY_VERSION_STRING] = "";
+  int length = 0;
+  MPI_Get_library_version(version, &length);
+  version[strcspn(version, "\n,")] = 0;
+  char *colon = strstr(version, " Version:");
+  if (colon)
+    snprintf(text, bytes, "%.*s %s", (int)(colon - version), version, colon + 9 + strspn(colon + 9, " \t"));
+  else
+    snprintf(text, bytes, "%s", version);
+}
+
 int br_comm_open_mpi(MPI_Comm world, struct br_comm **out) {
   struct mpi_comm *comm;
   BR_TRY(br_memory_alloc(1, sizeof *comm, "communicator", &comm));
@@ -181,6 +195,7 @@ int br_comm_open_mpi(MPI_Comm world, struct br_comm **out) {
   char name[MPI_MAX_PROCESSOR_NAME] = "";
   MPI_Get_processor_name(name, &length);
   memcpy(comm->base.host, name, strnlen(name, sizeof comm->base.host - 1));
+  read_library(comm->base.library, sizeof comm->base.library);
   for (int i = 0; i < BR_COMM_PENDING; i++) comm->pending[i] = MPI_REQUEST_NULL;
   MPI_Comm node;
   int error = MPI_Comm_dup(world, &comm->world);

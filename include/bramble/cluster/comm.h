@@ -21,6 +21,8 @@ int br_comm_rank(const struct br_comm *comm);
 int br_comm_size(const struct br_comm *comm);
 /* Name of this rank's machine. */
 const char *br_comm_host(const struct br_comm *comm);
+/* The library that carries messages, as in "MPICH 4.0.2"; "alone" without one. */
+const char *br_comm_library(const struct br_comm *comm);
 /* Ranks on this machine, and this one's number among them: the node's cores are shared between them. */
 int br_comm_node_size(const struct br_comm *comm);
 int br_comm_node_rank(const struct br_comm *comm);

@@ -1,0 +1,37 @@
+/* How long an epoch takes on so many nodes, before there are so many: the time of one unit, the units of a step dealt out to nodes and threads, and the sum
+ * over the link after every step. Where weights are averaged, a part is a worker's work between two averages instead of a unit. */
+#ifndef BRAMBLE_LAB_STEP_MODEL_H
+#define BRAMBLE_LAB_STEP_MODEL_H
+
+#include <bramble/train/plan.h>
+
+struct br_step_model {
+  double part_seconds; /* of one part on one thread */
+  int64_t parts, sums; /* parts between two sums, sums of an epoch */
+  double sum_bytes;
+  int threads;         /* of a node */
+  double latency, bandwidth; /* seconds; bytes a second */
+};
+
+struct br_step_time {
+  int nodes;
+  double compute, communicate, epoch; /* seconds of an epoch */
+  double speedup, efficiency;         /* over one node; efficiency from 0 to 1 */
+  double sent_bytes;                  /* a node a step */
+};
+
+/* The model of a planned run: times one unit here for a moment. The link is left for the caller (or br_step_model_link). Errors of br_train_plan_seconds. */
+int br_step_model_open(const struct br_plan_request *request, struct br_step_model *model);
+/* Sets the link from "940Mbit,0.15ms" (bandwidth in bit, kbit, Mbit, Gbit a second; latency in us, ms, s). Errors: BR_ERROR_USAGE. */
+int br_step_model_link(struct br_step_model *model, const char *text);
+/* Makes the model that of another kind of node ("pi3", "pi4", "pi5", "here"), by speed of matrix products here and there: an estimate. Sets threads
+ * to its cores. Errors: BR_ERROR_USAGE with the nearest name. */
+int br_step_model_node(struct br_step_model *model, const char *name);
+
+struct br_step_time br_step_model_time(const struct br_step_model *model, int nodes);
+
+/* The number of nodes up to `most` with the shortest epoch, and the largest whose efficiency is still at least `efficiency`. */
+int br_step_model_fastest(const struct br_step_model *model, int most);
+int br_step_model_worth(const struct br_step_model *model, int most, double efficiency);
+
+#endif

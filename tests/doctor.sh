@@ -1,0 +1,17 @@
+# bramble doctor alone and on three ranks: every node once, links and sums measured, the same findings as JSON.
+set -e
+build=$(cd "$1" && pwd)
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+"$build/bramble" doctor > alone.txt
+grep -q '^node ' alone.txt || { cat alone.txt; exit 1; }
+"$build/bramble" doctor --json > alone.json
+for key in '"problems":' '"gflops":' '"kernels":' '"program_sha256":"'"$(sha256sum < "$build/bramble" | cut -c1-64)"'"' '"clock_ahead_seconds":0.0' '"sum_seconds":0.0'; do
+  grep -qF "$key" alone.json || { echo "$key is missing: $(cat alone.json)"; exit 1; }
+done
+[ -z "$(ls -A | grep -v alone)" ] || { echo "something was left behind"; exit 1; }
+command -v mpiexec > /dev/null || exit 0
+mpiexec -n 3 "$build/bramble" doctor --json > three.json 2> err.txt || { cat err.txt; exit 1; }
+[ "$(wc -l < three.json)" = 1 ] && grep -q '"ranks":3,' three.json && [ "$(grep -o '"host":' three.json | wc -l)" -ge 1 ] || { cat three.json; exit 1; }
+grep -qE '"latency_seconds":[1-9]' three.json && grep -qE '"sum_seconds":0?\.?[0-9]*[1-9]' three.json || { cat three.json; exit 1; }
