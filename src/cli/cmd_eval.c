@@ -57,12 +57,40 @@ static int open_inputs(struct cli *cli, struct evaluating *e) {
   return cli_open_team(cli, &e->team);
 }
 
+/* The micro-batch a model was trained with, from its settings; 32 where they do not say. */
+static int trained_micro_batch(const struct br_model *model) {
+  const char *text = br_model_get(model, "settings");
+  json_t *settings = text ? json_loads(text, 0, NULL) : NULL;
+  json_int_t n = json_integer_value(json_object_get(settings, "micro_batch"));
+  json_decref(settings);
+  return n >= 1 && n <= 1000000 ? (int)n : 32;
+}
+
+/* --bn-recalibrate N: exact batch-norm statistics from N training samples, for models that carry moving averages. */
+static int recalibrate(struct cli *cli, struct evaluating *e) {
+  int samples = (int)option_int(&cli->options, "bn-recalibrate");
+  if (!option_given(&cli->options, "bn-recalibrate") || samples == 0) return BR_OK;
+  struct br_dataset *data;
+  struct br_loader *loader = NULL;
+  BR_TRY(br_comm_agree(cli->comm, setup_open_data(cli, BR_DATA_TRAIN, &data)));
+  struct br_loader_options options = {.dataset = data};
+  int status = setup_preprocess(cli, e->model->graph, br_dataset_info(data)->name, &options.preprocess);
+  if (status == BR_OK) status = setup_read_preprocess(e->model, &options.preprocess);
+  if (status == BR_OK) status = br_loader_open(&options, &loader);
+  status = br_comm_agree(cli->comm, status);
+  if (status == BR_OK) status = br_recalibrate(cli->comm, e->team, e->model->graph, e->model->trained, e->model->statistics, loader, data, trained_micro_batch(e->model), samples);
+  br_loader_close(loader);
+  br_dataset_close(data);
+  return status;
+}
+
 int cmd_eval(struct cli *cli) {
   if (cli->options.n_subjects != 1) BR_FAIL(BR_ERROR_USAGE, "bramble eval takes one model file, as in: bramble eval m.safetensors --data cifar10:DIR");
   if (table_is_model(cli->options.subjects[0])) return table_eval(cli);
   struct evaluating e = {0};
   struct br_evaluation result = {0};
   int status = br_comm_agree(cli->comm, open_inputs(cli, &e));
+  if (status == BR_OK) status = recalibrate(cli, &e);
   if (status == BR_OK) status = br_evaluate(cli->comm, e.team, e.model->graph, e.model->trained, e.model->statistics, e.loader, e.data, 32, &result);
   if (status == BR_OK && cli->speaks) {
     json_t *names = setup_class_names(e.model);

@@ -56,7 +56,7 @@ const struct option_row option_rows[] = {
     {"schedule", OPTION_CHOICE, NULL, 0, 0, "constant|step|cosine|onecycle", TRAINING, "learning rate over the epochs (default: the recipe's)", "--schedule cosine"},
     {"warmup", OPTION_FLOAT, NULL, 0, 1e6, NULL, TRAINING, "epochs of warm-up (default: the recipe's)", "--warmup 1"},
     {"label-smoothing", OPTION_FLOAT, NULL, 0, 0.999, NULL, TRAINING, "label smoothing (default: the recipe's)", "--label-smoothing 0.1"},
-    {"bn-recalibrate", OPTION_INT, "4096", 0, 1e9, NULL, TRAINING, "training samples for exact batch-norm statistics before each evaluation (0: moving averages)", "--bn-recalibrate 0"},
+    {"bn-recalibrate", OPTION_INT, "4096", 0, 1e9, NULL, TRAINING | FOR_EVAL, "training samples for exact batch-norm statistics before each evaluation (0: moving averages; eval: only where it is given)", "--bn-recalibrate 0"},
     {"seed", OPTION_INT, "1", 0, 9e15, NULL, TRAINING | FOR_EVAL | FOR_INSPECT | FOR_DATA, "seed of everything random", "--seed 7"},
     {"lr-per", OPTION_INT, "0", 0, 1e7, NULL, TRAINING, "linear scaling: --lr is for a batch of so many samples and grows with --batch (0: off)", "--lr-per 256"},
     {"loss", OPTION_CHOICE, NULL, 0, 0, "crossentropy|mse", TRAINING, "loss of a net that names none; mse is against 1 for the label and 0 for the rest (default: crossentropy)", "--loss mse"},

@@ -1,5 +1,6 @@
 /* Evaluation in chunks of the data set's stored order, dealt out over ranks; the sums are integers, so who ran what cannot be seen. */
 #include "train/crew.h"
+#include "train/statistics.h"
 
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
@@ -87,5 +88,14 @@ int br_evaluate(struct br_comm *comm, struct br_team *team, struct br_graph *gra
   br_memory_free(e.sums);
   br_crew_close(&crew);
   if (status != BR_OK) br_evaluation_free(result);
+  return status;
+}
+
+int br_recalibrate(struct br_comm *comm, struct br_team *team, struct br_graph *graph, const float *trained, float *statistics, struct br_loader *loader, struct br_dataset *data, int micro_batch, int samples) {
+  if (graph->statistic_floats == 0) return BR_OK;
+  struct br_crew crew = {0};
+  int status = br_comm_agree(comm, br_crew_open(&crew, team, loader, graph, BR_EXEC_STATS, NULL, micro_batch, samples / micro_batch));
+  if (status == BR_OK) status = br_statistics_recalibrate(comm, &crew, trained, statistics, br_dataset_info(data)->count, samples, NULL);
+  br_crew_close(&crew);
   return status;
 }

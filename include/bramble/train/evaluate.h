@@ -20,4 +20,8 @@ int br_evaluate(struct br_comm *comm, struct br_team *team, struct br_graph *gra
                 struct br_evaluation *result);
 void br_evaluation_free(struct br_evaluation *evaluation);
 
+/* Replaces the batch-norm statistics of a net by exact ones over the first `samples` training samples of a fixed permutation, run in units of
+ * `micro_batch` with batch statistics upstream, as in training. Nets without batch norm are left alone. Collective. */
+int br_recalibrate(struct br_comm *comm, struct br_team *team, struct br_graph *graph, const float *trained, float *statistics, struct br_loader *loader, struct br_dataset *data, int micro_batch, int samples);
+
 #endif
