@@ -9,6 +9,7 @@
 
 #define VL 8
 #define MR 6 /* 6 x 2 vectors of sums, 2 of B, 1 of A */
+#define A_STEPS 1 /* steps of k for which A is loaded at once */
 #define MASKED_LOADS 0
 #define TABLE br__kernels_avx2
 #define TABLE_NAME "avx2"
@@ -18,7 +19,7 @@ typedef int32_t vi __attribute__((vector_size(32)));
 typedef uint32_t vu __attribute__((vector_size(32)));
 typedef float vf_loose __attribute__((vector_size(32), aligned(4), may_alias));
 typedef __m256i vmask;
-typedef const float *va; /* four values of A, used one by one */
+typedef const float *va; /* where the values of A are */
 
 static inline vmask v_mask(size_t n) { return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)); }
 static inline vf v_load_mask(const float *p, vmask m) { return _mm256_maskload_ps(p, m); }

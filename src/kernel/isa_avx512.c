@@ -9,6 +9,7 @@
 
 #define VL 16
 #define MR 12          /* rows of a GEMM tile: 12 x 2 vectors of sums, 2 of B and broadcasts from memory */
+#define A_STEPS 1 /* steps of k for which A is loaded at once */
 #define MASKED_LOADS 1 /* B may be read in place whatever its width */
 #define TABLE br__kernels_avx512
 #define TABLE_NAME "avx512"
@@ -18,7 +19,7 @@ typedef int32_t vi __attribute__((vector_size(64)));
 typedef uint32_t vu __attribute__((vector_size(64)));
 typedef float vf_loose __attribute__((vector_size(64), aligned(4), may_alias));
 typedef __mmask16 vmask;
-typedef const float *va; /* four values of A, used one by one */
+typedef const float *va; /* where the values of A are */
 
 static inline vmask v_mask(size_t n) { return (vmask)((1u << n) - 1u); }
 static inline vf v_load_mask(const float *p, vmask m) { return _mm512_maskz_loadu_ps(m, p); }

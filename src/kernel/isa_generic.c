@@ -7,8 +7,11 @@
 #include "kernels.h"
 
 #define VL 4
-#define MR 4
+#define MR 2
+#define A_STEPS 1 /* steps of k for which A is loaded at once */
 #define MASKED_LOADS 0
+#define UNROLL(n)
+#define SHARED static __attribute__((noinline)) /* thousands of places use these, and there are four calls of fmaf behind each */
 #define TABLE br__kernels_generic
 #define TABLE_NAME "generic"
 
@@ -17,18 +20,18 @@ typedef int32_t vi __attribute__((vector_size(16)));
 typedef uint32_t vu __attribute__((vector_size(16)));
 typedef float vf_loose __attribute__((vector_size(16), aligned(4), may_alias));
 typedef size_t vmask;
-typedef const float *va; /* four values of A, used one by one */
+typedef const float *va; /* where the values of A are */
 
 static inline vmask v_mask(size_t n) { return n; }
-static inline vf v_load_mask(const float *p, vmask n) {
+SHARED vf v_load_mask(const float *p, vmask n) {
   vf x = {n > 0 ? p[0] : 0, n > 1 ? p[1] : 0, n > 2 ? p[2] : 0, n > 3 ? p[3] : 0};
   return x;
 }
-static inline void v_store_mask(float *p, vmask n, vf x) {
+SHARED void v_store_mask(float *p, vmask n, vf x) {
   for (size_t i = 0; i < n; i++) p[i] = x[i];
 }
 static inline vf v_set1(float x) { return (vf){x, x, x, x}; }
-static inline vf v_fma(vf a, vf b, vf c) { return (vf){fmaf(a[0], b[0], c[0]), fmaf(a[1], b[1], c[1]), fmaf(a[2], b[2], c[2]), fmaf(a[3], b[3], c[3])}; }
+SHARED vf v_fma(vf a, vf b, vf c) { return (vf){fmaf(a[0], b[0], c[0]), fmaf(a[1], b[1], c[1]), fmaf(a[2], b[2], c[2]), fmaf(a[3], b[3], c[3])}; }
 static inline vf where(vi mask, vf x, vf y) { return (vf)(((vi)x & mask) | ((vi)y & ~mask)); }
 static inline vf v_where_gt(vf a, vf b, vf x, vf y) { return where((vi)(a > b), x, y); }
 static inline vf v_where_eq(vf a, vf b, vf x, vf y) { return where((vi)(a == b), x, y); }

@@ -9,6 +9,7 @@
 
 #define VL 4
 #define MR 8 /* 8 x 2 vectors of sums, 8 of A (4 steps of k), 2 of B */
+#define A_STEPS 4 /* steps of k for which A is loaded at once */
 #define MASKED_LOADS 0
 #define TABLE br__kernels_neon
 #define TABLE_NAME "neon"
@@ -21,11 +22,12 @@ typedef size_t vmask;
 typedef vf va; /* four values of A */
 
 static inline vmask v_mask(size_t n) { return n; }
-static inline vf v_load_mask(const float *p, vmask n) {
+/* Not inline: only the last channels of a count that is no multiple of four need these, and they are much code. */
+static __attribute__((noinline)) vf v_load_mask(const float *p, vmask n) {
   vf x = {n > 0 ? p[0] : 0, n > 1 ? p[1] : 0, n > 2 ? p[2] : 0, n > 3 ? p[3] : 0};
   return x;
 }
-static inline void v_store_mask(float *p, vmask n, vf x) {
+static __attribute__((noinline)) void v_store_mask(float *p, vmask n, vf x) {
   for (size_t i = 0; i < n; i++) p[i] = x[i];
 }
 static inline vf v_set1(float x) { return (vf)vdupq_n_f32(x); }
