@@ -1,9 +1,11 @@
-/* bramble data: making and moving data sets. data pack SPEC writes tar shards; data show SPEC INDEX writes one picture. */
+/* bramble data: making and moving data sets. data pack SPEC writes tar shards; data show SPEC INDEX writes one picture; data make KIND
+ * writes a generated table. */
 #include "cli/setup.h"
 
 #include <bramble/base/text.h>
 #include <bramble/data/image.h>
 #include <bramble/data/pack.h>
+#include <bramble/table/generate.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,10 +64,24 @@ static int show(struct cli *cli) {
   return status;
 }
 
+static int make(struct cli *cli) {
+  const struct options *o = &cli->options;
+  const char *out;
+  BR_TRY(need_out(cli, &out));
+  if (o->n_subjects != 2) BR_FAIL(BR_ERROR_USAGE, "bramble data make takes one kind of table, as in: bramble data make cars --rows 1000 --out cars.csv");
+  BR_TRY(br_table_generate(o->subjects[1], (uint64_t)option_int(o, "rows"), (uint64_t)option_int(o, "seed"), out));
+  if (option_flag(o, "json"))
+    cli_print_json(cli, json_pack("{s:s,s:I}", "file", out, "rows", (json_int_t)option_int(o, "rows")));
+  else
+    printf("%s: %lld rows\n", out, (long long)option_int(o, "rows"));
+  return BR_OK;
+}
+
 int cmd_data(struct cli *cli) {
   if (!cli->speaks) return BR_OK;
   const char *what = cli->options.n_subjects ? cli->options.subjects[0] : "";
   if (strcmp(what, "pack") == 0) return pack(cli);
   if (strcmp(what, "show") == 0) return show(cli);
-  BR_FAIL(BR_ERROR_USAGE, "bramble data %s: pack and show are possible", what);
+  if (strcmp(what, "make") == 0) return make(cli);
+  BR_FAIL(BR_ERROR_USAGE, "bramble data %s: pack, show and make are possible", what);
 }

@@ -24,7 +24,7 @@ static const struct verb {
     {"predict", FOR_PREDICT, cmd_predict, "MODEL PICTURE...", "the most likely classes of pictures"},
     {"inspect", FOR_INSPECT, cmd_inspect, "MODEL|NET|DATA|CSV", "net text, shapes, parameters, work; classes and counts of data; columns of a CSV file"},
     {"bench", FOR_BENCH, cmd_bench, "machine|kernel|train NET", "how fast this machine runs it"},
-    {"data", FOR_DATA, cmd_data, "pack|show DATA", "data sets into tar shards; one sample as a picture"},
+    {"data", FOR_DATA, cmd_data, "pack|show DATA, make KIND", "data sets into tar shards; one sample as a picture; tables: cars, checkins, sdss"},
     {"sweep", FOR_SWEEP, cmd_sweep, "FILE.yaml [NAME=VALUE...]", "run an experiment file: cases, repeats, rivals; goes on where it stopped"},
     {"report", FOR_REPORT, cmd_report, "RESULTS", "tables and plots of a sweep: one HTML file, Markdown or CSV"},
     {"doctor", FOR_DOCTOR, cmd_doctor, "", "is this machine, or under mpiexec this cluster, fit? problems with their mends"},

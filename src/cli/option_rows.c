@@ -31,6 +31,7 @@ const struct option_row option_rows[] = {
     {"max-depth", OPTION_INT, "30", 1, 200, NULL, FOR_TRAIN, "tree: deepest node", "--max-depth 10"},
     {"min-rows", OPTION_INT, "1", 1, 1e15, NULL, FOR_TRAIN, "tree: fewest rows of a leaf", "--min-rows 2"},
     {"min-gain", OPTION_FLOAT, "0", 0, 1e300, NULL, FOR_TRAIN, "tree: what a split must take off the impurity, per row", "--min-gain 0.01"},
+    {"rows", OPTION_INT, "10000", 1, 1e12, NULL, FOR_DATA, "make: rows of the table", "--rows 9585316"},
     {"row", OPTION_TEXT, NULL, 0, 0, "VALUES", FOR_PREDICT, "tables: one row to predict, name=value with commas between", "--row model_year=2015,odometer=60000"},
     {"probabilities", OPTION_FLAG, NULL, 0, 0, NULL, FOR_PREDICT, "tables: one column for every class's probability", "--probabilities"},
     /* net */
