@@ -2,6 +2,7 @@
  * needed, so that they are put together here. */
 #include <bramble/base/error.h>
 #include <bramble/record/events.h>
+#include <bramble/store/file.h>
 
 #include <errno.h>
 #include <math.h>
@@ -9,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -135,10 +135,12 @@ int br_events_open(const char *folder, struct br_events **out) {
   if (!events) BR_FAIL(BR_ERROR_MEMORY, "no memory for events");
   gethostname(host, sizeof host - 1);
   snprintf(events->path, sizeof events->path, "%.550s/events.out.tfevents.%lld.%s", folder, (long long)time(NULL), host);
-  if (mkdir(folder, 0777) == 0 || errno == EEXIST) events->file = fopen(events->path, "we");
+  int made = br_folder_make(folder);
+  if (made == BR_OK) events->file = fopen(events->path, "we");
   if (!events->file) {
     int error = errno;
     free(events);
+    if (made != BR_OK) return BR_ERROR_USAGE; /* with its message */
     BR_FAIL(BR_ERROR_USAGE, "%s: events cannot be written there: %s", folder, strerror(error));
   }
   struct message event = {0};

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 struct br_events;
-/* Makes FOLDER (one level) and a new file in it. Errors: BR_ERROR_USAGE naming the path. */
+/* Makes FOLDER where it is missing and a new file in it. Errors: BR_ERROR_USAGE naming the path. */
 int br_events_open(const char *folder, struct br_events **out);
 void br_events_close(struct br_events *events); /* NULL does nothing */
 
