@@ -28,6 +28,7 @@ int cmd_data(struct cli *cli);
 int cmd_sweep(struct cli *cli);
 int cmd_report(struct cli *cli);
 int cmd_doctor(struct cli *cli);
+int cmd_advise(struct cli *cli);
 int cmd_bench(struct cli *cli);
 
 /* True after SIGINT or SIGTERM; the second one ends the process at once. */

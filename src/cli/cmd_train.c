@@ -5,6 +5,7 @@
 #include <bramble/base/hash.h>
 #include <bramble/base/memory.h>
 #include <bramble/base/text.h>
+#include <bramble/record/events.h>
 #include <bramble/store/file.h>
 
 #include <math.h>
@@ -18,6 +19,7 @@ struct training {
   const char *subject, *out;
   struct setup_run run;
   FILE *log; /* beside the model, one JSON line an epoch; NULL without --out */
+  struct br_events *events; /* of --log-dir; NULL without */
   struct br_train_result result;
 };
 
@@ -70,11 +72,40 @@ static void put_line(struct training *t, json_t *line) {
     json_decref(line);
 }
 
+static int put_events(struct training *t, const struct br_epoch_result *r) {
+  const struct br_graph *graph = t->run.model->graph;
+  const struct {
+    const char *tag;
+    double value;
+  } scalars[] = {{"loss/train", r->loss}, {"loss/test", r->test_loss}, {"accuracy/train", r->accuracy}, {"accuracy/test", r->test_accuracy}, {"speed/images_per_second", r->images_per_second}, {"speed/epoch_seconds", r->seconds}};
+  for (size_t i = 0; i < sizeof scalars / sizeof *scalars; i++) BR_TRY(br_events_scalar(t->events, r->epoch, scalars[i].tag, scalars[i].value));
+  for (int i = 0; i < r->n_ranks; i++) {
+    const struct br_rank_times *rank = &r->ranks[i];
+    const double values[] = {rank->load, rank->compute, rank->wait, rank->communicate, rank->peak_rss_bytes / 1e6};
+    static const char *const names[] = {"load_seconds", "compute_seconds", "wait_seconds", "communicate_seconds", "peak_rss_megabytes"};
+    for (int k = 0; k < 5; k++) {
+      char tag[64];
+      snprintf(tag, sizeof tag, "rank_%d/%s", i, names[k]);
+      BR_TRY(br_events_scalar(t->events, r->epoch, tag, values[k]));
+    }
+  }
+  for (int p = 0; p < graph->n_params; p++) {
+    const struct br_param *param = &graph->params[p];
+    if (!param->statistic) BR_TRY(br_events_histogram(t->events, r->epoch, param->name, t->run.model->trained + param->offset, param->count));
+  }
+  return BR_OK;
+}
+
 static void on_epoch(void *arg, const struct br_epoch_result *r) {
   struct training *t = arg;
   cli_progress_end(t->cli);
   if (!t->cli->speaks) return;
   put_line(t, epoch_json(r));
+  if (t->events && put_events(t, r) != BR_OK) { /* a full disk for curves is no reason to lose the run */
+    br_warn("%s; no more events are written", br_error_message());
+    br_events_close(t->events);
+    t->events = NULL;
+  }
   if (option_flag(&t->cli->options, "json")) return;
   char took[32];
   printf("%s %3d  loss %.4f  accuracy %5.2f %%", r->n_clients ? "round" : "epoch", r->epoch, r->loss, r->accuracy * 100);
@@ -173,6 +204,8 @@ static int store_settings(struct training *t) {
 }
 
 static int open_log(struct training *t) {
+  const char *events = option_text(&t->cli->options, "log-dir");
+  if (events && t->cli->speaks) BR_TRY(br_events_open(events, &t->events));
   if (!t->out || !t->cli->speaks) return BR_OK;
   BR_TRY(br_file_check_writable(t->out));
   char path[4096];
@@ -229,6 +262,7 @@ int cmd_train(struct cli *cli) {
   struct training t = {.cli = cli, .subject = cli->options.subjects[0], .out = option_text(&cli->options, "out")};
   int status = train(&t);
   if (t.log) fclose(t.log);
+  br_events_close(t.events);
   setup_close_run(&t.run);
   return status;
 }

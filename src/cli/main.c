@@ -28,6 +28,7 @@ static const struct verb {
     {"sweep", FOR_SWEEP, cmd_sweep, "FILE.yaml [NAME=VALUE...]", "run an experiment file: cases, repeats, rivals; goes on where it stopped"},
     {"report", FOR_REPORT, cmd_report, "RESULTS", "tables and plots of a sweep: one HTML file, Markdown or CSV"},
     {"doctor", FOR_DOCTOR, cmd_doctor, "", "is this machine, or under mpiexec this cluster, fit? problems with their mends"},
+    {"advise", FOR_ADVISE, cmd_advise, "train NET|MODEL", "measures a little, then says which batch, how many nodes, how often to average, and why"},
 };
 #define N_VERBS (sizeof verbs / sizeof *verbs)
 

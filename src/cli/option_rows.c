@@ -103,6 +103,8 @@ const struct option_row option_rows[] = {
     {"nodes", OPTION_INT, "0", 0, 100000, NULL, FOR_PLAN | FOR_ADVISE, "times and memory for 1 to so many nodes, one rank each (0: only this machine)", "--nodes 24"},
     {"link", OPTION_TEXT, "940Mbit,0.15ms", 0, 0, "RATE,LATENCY", FOR_PLAN | FOR_ADVISE, "what connects the nodes", "--link 940Mbit,0.15ms"},
     {"node", OPTION_TEXT, "here", 0, 0, "KIND", FOR_PLAN | FOR_ADVISE, "kind of node: here, or an estimate for pi3, pi4, pi5", "--node pi4"},
+    {"seconds", OPTION_FLOAT, "5", 0, 86400, NULL, FOR_ADVISE, "time of the short run before the gradient noise is measured", "--seconds 30"},
+    {"log-dir", OPTION_TEXT, NULL, 0, 0, "DIR", FOR_TRAIN, "also write TensorBoard events there: curves, times of ranks, histograms of weights", "--log-dir runs/a"},
     {"launcher", OPTION_TEXT, "mpiexec -n {ranks}", 0, 0, "COMMAND", FOR_SWEEP, "how ranks are started", "--launcher 'mpiexec -f hosts -n {ranks}'"},
     {"json", OPTION_FLAG, NULL, 0, 0, NULL, FOR_ALL, "results as JSON on stdout, for programs", "--json"},
     {"quiet", OPTION_FLAG, NULL, 0, 0, NULL, FOR_ALL, "no progress and no notes on stderr", "--quiet"},

@@ -14,12 +14,10 @@
 #include <bramble/record/machine.h>
 #include <bramble/store/file.h>
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #define MAX_STEPS 32
@@ -50,19 +48,6 @@ struct sweep {
   int n_points;
   double period;
 };
-
-static int make_folder(const char *path) {
-  char part[600];
-  for (const char *p = path;; p++) {
-    if (*p != '/' && *p != 0) continue;
-    size_t n = (size_t)(p - path);
-    if (n >= sizeof part) BR_FAIL(BR_ERROR_USAGE, "%s: the path is too long", path);
-    memcpy(part, path, n);
-    part[n] = 0;
-    if (n && mkdir(part, 0777) != 0 && errno != EEXIST) BR_FAIL(BR_ERROR_FAILED, "%s: the folder cannot be made: %s", part, strerror(errno));
-    if (!*p) return BR_OK;
-  }
-}
 
 /* --- jobs --- */
 
@@ -286,7 +271,7 @@ static int measure_steps(struct sweep *s, const struct job *job, json_t *command
 static int run_job(struct sweep *s, const struct job *job, int repeat) {
   char out[700], error[600] = "";
   snprintf(out, sizeof out, "%s/%s", s->work, job->key);
-  BR_TRY(make_folder(out));
+  BR_TRY(br_folder_make(out));
   struct br_machine_state before, after;
   json_t *commands = json_array(), *metrics = json_object();
   const char *word;
@@ -424,7 +409,7 @@ static int open_folder(struct sweep *s, const char *path) {
   struct br_sweep_result *result = s->result;
   snprintf(result->folder, sizeof result->folder, "%.400s/%s%s", s->options->results ? s->options->results : "results", s->experiment->name, s->options->smoke ? "-smoke" : "");
   snprintf(s->work, sizeof s->work, "%s/work", result->folder);
-  BR_TRY(make_folder(s->work));
+  BR_TRY(br_folder_make(s->work));
   BR_TRY(br_results_open(result->folder, &s->results));
   char copy[600];
   snprintf(copy, sizeof copy, "%s/experiment.yaml", result->folder);

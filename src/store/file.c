@@ -188,6 +188,19 @@ void br_writer_abandon(struct br_writer *writer) {
   writer_free(writer);
 }
 
+int br_folder_make(const char *path) {
+  char part[4096];
+  for (const char *p = path;; p++) {
+    if (*p != '/' && *p != 0) continue;
+    size_t n = (size_t)(p - path);
+    if (n >= sizeof part) BR_FAIL(BR_ERROR_USAGE, "%s: the path is too long", path);
+    memcpy(part, path, n);
+    part[n] = 0;
+    if (n && mkdir(part, 0777) != 0 && errno != EEXIST) BR_FAIL(BR_ERROR_FAILED, "%s: the folder cannot be made: %s", part, strerror(errno));
+    if (!*p) return BR_OK;
+  }
+}
+
 bool br_file_exists(const char *path) { return access(path, F_OK) == 0; }
 
 int br_file_check_writable(const char *path) {

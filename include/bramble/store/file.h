@@ -32,6 +32,8 @@ void br_writer_abandon(struct br_writer *writer);
 
 /* Fails unless a file could be written at `path` now: the folder exists and allows it, and path is no folder. */
 int br_file_check_writable(const char *path);
+/* Makes a folder and those above it that are missing; one that is there is fine. Errors: BR_ERROR_FAILED, BR_ERROR_USAGE. */
+int br_folder_make(const char *path);
 bool br_file_exists(const char *path);
 
 #endif
