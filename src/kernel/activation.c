@@ -5,6 +5,7 @@
 
 float br_expf(float x) { return br__exp1(x); }
 float br_logf(float x) { return br__log1(x); }
+float br_erff(float x) { return br__erf1(x); }
 
 bool br_activation_needs_input(enum br_activation f) {
   switch (f) {

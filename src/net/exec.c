@@ -169,7 +169,7 @@ static void prepare(struct br_exec *exec, const struct br_run *run) {
   for (int s = 0; s < plan->n_steps; s++) {
     exec->args[s].run = run;
     for (int k = 0; k < plan->steps[s].n_inputs; k++)
-      if (plan->steps[s].inputs[k] == 0) exec->args[s].in[k] = run->x;
+      if (plan->steps[s].inputs[k] < plan->graph->n_inputs) exec->args[s].in[k] = plan->steps[s].inputs[k] == 0 ? run->x : run->more[plan->steps[s].inputs[k] - 1];
   }
 }
 
@@ -194,7 +194,8 @@ void br_exec_run(struct br_exec *exec, const struct br_run *run, struct br_part 
   }
 }
 
-const float *br_exec_output(const struct br_exec *exec) { return at(exec, exec->plan.value[exec->plan.graph->output]); }
+const float *br_exec_output(const struct br_exec *exec) { return br_exec_output_at(exec, 0); }
+const float *br_exec_output_at(const struct br_exec *exec, int i) { return at(exec, exec->plan.value[exec->plan.graph->outputs[i]]); }
 const float *br_exec_losses(const struct br_exec *exec) { return exec->losses; }
 const float *br_exec_gradient(const struct br_exec *exec) { return exec->gradient; }
 const float *br_exec_batch_statistics(const struct br_exec *exec) { return exec->batch_statistics; }

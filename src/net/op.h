@@ -11,6 +11,7 @@ enum br_attribute_kind {
   BR_ATTRIBUTE_REAL,    /* one number: 0.9, 1e-5 */
   BR_ATTRIBUTE_BOOL,    /* yes, no */
   BR_ATTRIBUTE_PADDING, /* same, valid, or numbers: p, hxw, topxleftxbottomxright; same is v[0] = -1 with n = 1 */
+  BR_ATTRIBUTE_WORD,    /* one of `words`; its number is v[0] */
 };
 
 struct br_attribute {
@@ -19,6 +20,7 @@ struct br_attribute {
   double fallback; /* default; NAN: it must be given */
   double min, max; /* of each number */
   int max_numbers;
+  const char *words; /* WORD: "this|that" */
 };
 
 /* The inference of one node: what is known, and what the shape rule finds. */
@@ -57,6 +59,7 @@ struct br_op_args {
 #define BR_OP_BACKWARD_OUT 2u  /* backward reads its output's values */
 #define BR_OP_LOSS 4u          /* ends the net: takes predictions, gives losses */
 #define BR_OP_IN_PLACE 8u      /* forward may write over its first input; backward over dout */
+#define BR_OP_OUTPUTS 16u      /* ends a net of several answers: its inputs are they */
 
 struct br_op {
   const char *name;
@@ -69,7 +72,7 @@ struct br_op {
   size_t (*saved_bytes)(const struct br_op_args *args);
   size_t (*shared_bytes)(const struct br_op_args *args);
   void (*forward)(const struct br_op_args *args, struct br_part part);
-  void (*backward)(const struct br_op_args *args, struct br_part part); /* NULL: no gradient passes (input) */
+  void (*backward)(const struct br_op_args *args, struct br_part part); /* NULL: a net with this operator can be used, not trained */
   double (*macs)(const struct br_node *node, const struct br_shape *in); /* NULL: none counted */
 };
 

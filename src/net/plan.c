@@ -95,8 +95,9 @@ static void fuse_inverted_residuals(struct planner *p) {
 static void make_steps(struct planner *p) {
   struct br_plan *plan = p->plan;
   const struct br_graph *graph = plan->graph;
-  for (int i = 1; i < graph->n_nodes; i++) {
+  for (int i = graph->n_inputs; i < graph->n_nodes; i++) {
     const struct br_node *node = &graph->nodes[i];
+    if (node->op->flags & BR_OP_OUTPUTS) continue;
     enum br_activation f = br_op_activation(node->op);
     struct br_step *last = plan->n_steps ? &plan->steps[plan->n_steps - 1] : NULL;
     if (p->options->fuse && last && last->output == node->inputs[0] && p->consumers[last->output] == 1 && last->output != graph->output && !last->activation && carries(last->op, f, p->train)) {
@@ -123,7 +124,7 @@ static void add_loss(struct planner *p) {
   plan->steps[plan->n_steps++] = (struct br_step){.op = &br_op_crossentropy, .node = &plan->loss_node, .inputs = &plan->loss_input, .n_inputs = 1, .output = value, .loss = true};
 }
 
-static void find_gradients(struct planner *p) {
+static int find_gradients(struct planner *p) {
   struct br_plan *plan = p->plan;
   for (int s = 0; s < plan->n_steps && p->train; s++) {
     struct br_step *step = &plan->steps[s];
@@ -137,9 +138,11 @@ static void find_gradients(struct planner *p) {
   for (int s = plan->n_steps - 1; s >= 0; s--) { /* no gradient comes to what the loss does not depend on */
     struct br_step *step = &plan->steps[s];
     step->backward &= step->loss || p->reached[step->output];
+    if (step->backward && !step->op->backward) BR_FAIL(BR_ERROR_DATA, "%s: %s has no gradient: a net with it can be used, not trained", step->node->name, step->op->name);
     for (int k = 0; k < step->n_inputs; k++) p->reached[step->inputs[k]] |= step->backward;
   }
   for (int v = 0; v < n_values(plan); v++) plan->needs_gradient[v] &= p->reached[v];
+  return BR_OK;
 }
 
 static void find_makers(struct planner *p) {
@@ -169,6 +172,12 @@ static bool in_place(const struct planner *p, const struct br_step *step) {
   return !p->train || (!(step->op->flags & BR_OP_BACKWARD_IN) && !p->kept[in]);
 }
 
+static bool is_output(const struct br_graph *graph, int value) {
+  for (int i = 0; i < graph->n_outputs; i++)
+    if (graph->outputs[i] == value) return true;
+  return false;
+}
+
 static void place_values(struct planner *p) {
   struct br_plan *plan = p->plan;
   int S = plan->n_steps;
@@ -183,7 +192,7 @@ static void place_values(struct planner *p) {
       bool reads_out = step->backward && (step->op->flags & BR_OP_BACKWARD_OUT);
       if (reads_out) lengthen(plan, plan->value[out], back);
       p->kept[out] = reads_out || (reuse && p->kept[step->inputs[0]]);
-      if (out == plan->graph->output) lengthen(plan, plan->value[out], 2 * S);
+      if (is_output(plan->graph, out)) lengthen(plan, plan->value[out], 2 * S);
     }
     for (int k = 0; k < step->n_inputs; k++) {
       int storage = plan->value[step->inputs[k]];
@@ -304,7 +313,9 @@ int br_plan_make(struct br_plan *plan, const struct br_graph *graph, const struc
     count_consumers(&p);
     make_steps(&p);
     add_loss(&p);
-    find_gradients(&p);
+    status = find_gradients(&p);
+  }
+  if (status == BR_OK) {
     if (options->fuse && options->mode != BR_EXEC_INFER) fuse_inverted_residuals(&p);
     find_makers(&p);
     place_values(&p);

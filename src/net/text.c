@@ -84,11 +84,28 @@ static void collapse(const struct br_attribute *attribute, struct br_value *valu
   value->n = 1;
 }
 
+/* Which of "this|that" the word is, -1 if none. */
+static int word_number(const char *words, const char *word) {
+  size_t length = strlen(word);
+  for (int number = 0;; number++) {
+    size_t n = strcspn(words, "|");
+    if (n == length && strncmp(words, word, n) == 0) return number;
+    if (words[n] == 0) return -1;
+    words += n + 1;
+  }
+}
+
 static int parse_value(struct reader *r, const char *place, const char *word, const struct br_attribute *attribute, struct br_value *value) {
   if (attribute->kind == BR_ATTRIBUTE_BOOL) {
     int yes = strcmp(word, "yes") == 0;
     if (!yes && strcmp(word, "no") != 0) FAIL_AT(r, place, "%s=%s: yes or no was expected", attribute->name, word);
     *value = (struct br_value){1, {yes}};
+    return BR_OK;
+  }
+  if (attribute->kind == BR_ATTRIBUTE_WORD) {
+    int number = word_number(attribute->words, word);
+    if (number < 0) FAIL_AT(r, place, "%s=%s: one of %s was expected", attribute->name, word, attribute->words);
+    *value = (struct br_value){1, {number}};
     return BR_OK;
   }
   if (attribute->kind == BR_ATTRIBUTE_PADDING) {
@@ -190,6 +207,7 @@ static int check_node(struct reader *r, struct br_node *node, const char *place)
     node->attribute[i] = (struct br_value){1, {attribute->fallback}};
   }
   if (r->graph->loss >= 0) FAIL_AT(r, place, "a node after the loss %s; the loss is the last", r->graph->nodes[r->graph->loss].name);
+  if (r->graph->n_nodes && r->graph->nodes[r->graph->n_nodes - 1].op->flags & BR_OP_OUTPUTS) FAIL_AT(r, place, "a node after the outputs; they are the last");
   return BR_OK;
 }
 
@@ -226,7 +244,7 @@ static int read_line(struct reader *r) {
     graph->loss = graph->n_nodes - 1;
     graph->output = node->inputs[0];
   } else {
-    graph->output = graph->n_nodes - 1;
+    graph->output = node->op->flags & BR_OP_OUTPUTS ? node->inputs[0] : graph->n_nodes - 1;
   }
   return BR_OK;
 }
@@ -241,9 +259,15 @@ static int read_lines(struct reader *r) {
   }
   if (r->graph->n_nodes == 0) BR_FAIL(BR_ERROR_DATA, "%s: is an empty net; the first line is like: x = input 32 32 3", r->graph->name);
   if (r->graph->n_nodes == 1) BR_FAIL(BR_ERROR_DATA, "%s: nothing follows %s; a net has at least one node after its input", r->graph->name, r->graph->nodes[0].name);
-  int inputs = 0;
-  for (int i = 0; i < r->graph->n_nodes; i++) inputs += r->graph->nodes[i].n_inputs == 0;
-  if (inputs != 1 || r->graph->nodes[0].n_inputs != 0) BR_FAIL(BR_ERROR_DATA, "%s: a net has one input, and it is the first node", r->graph->name);
+  struct br_graph *graph = r->graph;
+  const struct br_node *last = &graph->nodes[graph->n_nodes - 1];
+  while (graph->n_inputs < graph->n_nodes && graph->nodes[graph->n_inputs].n_inputs == 0) graph->n_inputs++;
+  for (int i = graph->n_inputs; i < graph->n_nodes; i++)
+    if (graph->nodes[i].n_inputs == 0) BR_FAIL(BR_ERROR_DATA, "%s: input %s comes late: the inputs are the first nodes", graph->name, graph->nodes[i].name);
+  if (graph->n_inputs == 0) BR_FAIL(BR_ERROR_DATA, "%s: a net has an input, and it is the first node", graph->name);
+  bool several = last->op->flags & BR_OP_OUTPUTS;
+  graph->outputs = several ? last->inputs : &graph->output;
+  graph->n_outputs = several ? last->n_inputs : 1;
   return BR_OK;
 }
 
@@ -330,6 +354,10 @@ static void print_number(struct br_net_text *out, double number) {
 static void print_value(struct br_net_text *out, const struct br_attribute *attribute, const struct br_value *value) {
   if (attribute->kind == BR_ATTRIBUTE_BOOL) {
     append_part(out, value->v[0] != 0 ? "yes" : "no");
+  } else if (attribute->kind == BR_ATTRIBUTE_WORD) {
+    const char *word = attribute->words;
+    for (int i = 0; i < (int)value->v[0]; i++) word += strcspn(word, "|") + 1;
+    append_part(out, "%.*s", (int)strcspn(word, "|"), word);
   } else if (attribute->kind == BR_ATTRIBUTE_PADDING && value->v[0] < 0) {
     append_part(out, "same");
   } else {

@@ -52,6 +52,7 @@ bool br_activation_needs_input(enum br_activation f);
 float br_activation_one(enum br_activation f, float alpha, float x);
 float br_expf(float x);  /* within 1.02 ulp (all floats tried); 0 below -104, inf above 88.72 */
 float br_logf(float x);  /* within 0.84 ulp (all floats tried); NaN below 0, -inf at 0 */
+float br_erff(float x);
 
 /* y[r,c] = x >= 0 ? x : alpha[c] x, and its gradients; dalpha[c] is summed over rows in 4 lanes (see br_column_sum).
  * dx and dalpha may be NULL: not wanted. */

@@ -37,6 +37,7 @@ void br_exec_close(struct br_exec *exec); /* NULL does nothing */
 struct br_run {
   const float *trained, *statistics; /* parameter blocks */
   const float *x;                    /* input, n samples */
+  const float *const *more;          /* the second input and so on, where the net has several */
   int n;                             /* 1 .. N */
   /* Training and losses: */
   const int32_t *label;      /* n class labels (cross entropy), or NULL */
@@ -57,6 +58,7 @@ void br_exec_run(struct br_exec *exec, const struct br_run *run, struct br_part 
 /* Output values [n, ...], losses [n] (when labels or targets were given), the parameters' gradients in the trained block's layout, and the batch
  * statistics (mean, biased variance) in the statistics block's layout (TRAIN, STATS). */
 const float *br_exec_output(const struct br_exec *exec);
+const float *br_exec_output_at(const struct br_exec *exec, int i); /* answer i of several */
 const float *br_exec_losses(const struct br_exec *exec);
 const float *br_exec_gradient(const struct br_exec *exec);
 const float *br_exec_batch_statistics(const struct br_exec *exec);

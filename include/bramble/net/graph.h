@@ -6,7 +6,8 @@
  *     b1 = batchnorm c1
  *     r1 = relu6 b1
  *
- * The last node is the output; it may be a loss. Shapes have the batch first and channels last: N,H,W,C or N,C. */
+ * The first node is the input; where a net has several they are the first nodes. The last node is the output; it may be a loss, or `outputs`, which
+ * names the answers of a net of several. Shapes have the batch first and channels last: N,H,W,C or N,C. */
 #ifndef BRAMBLE_NET_GRAPH_H
 #define BRAMBLE_NET_GRAPH_H
 
@@ -57,7 +58,10 @@ struct br_graph {
   struct br_param *params;
   int n_params;
   size_t trained_floats, statistic_floats; /* of the two blocks; each parameter starts at a multiple of 16 floats */
-  int output;                              /* the node whose values are the net's answer */
+  int n_inputs;                            /* nodes 0 .. n_inputs - 1 are the inputs */
+  int output;                              /* the node whose values are the net's answer; of several, the first */
+  const int *outputs;                      /* the answers' nodes: &output, or the inputs of the last node */
+  int n_outputs;
   int loss;                                /* a loss node, -1 without */
 };
 

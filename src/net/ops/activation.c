@@ -34,7 +34,7 @@ static void run_backward(const struct br_op_args *args, struct br_part part, enu
                                      .shape = shape,                                                                       \
                                      .forward = word##_forward,                                                            \
                                      .backward = word##_backward};
-#define ALPHA(value) {"alpha", BR_ATTRIBUTE_REAL, value, 0, 1e6, 1}
+#define ALPHA(value) {"alpha", BR_ATTRIBUTE_REAL, value, 0, 1e6, 1, NULL}
 
 /* What each keeps for its backward pass is br_activation_needs_input's answer, which a test holds against this list. */
 ACTIVATION(relu, BR_ACTIVATION_RELU, BR_OP_BACKWARD_OUT, {0})

@@ -1,4 +1,4 @@
-/* concat a b ...: channels one after the other; all other sizes are equal. */
+/* concat a b ... [axis=]: one behind the other along an axis, by default the channels; all other sizes are equal. */
 #include "net/op.h"
 
 #include <bramble/base/error.h>
@@ -7,42 +7,58 @@
 
 #include <string.h>
 
+static int axis_of(const struct br_node *node, const struct br_shape *shape) {
+  int axis = (int)br_node_value(node, "axis")->v[0];
+  return axis > 0 ? axis : shape->rank - 1;
+}
+
 static int shape(struct br_inference *inference) {
   struct br_node *node = inference->node;
   node->shape = *inference->in[0];
-  int *channels = &node->shape.d[node->shape.rank - 1];
+  int axis = axis_of(node, &node->shape);
+  if (axis >= node->shape.rank) BR_FAIL(BR_ERROR_DATA, "axis %d of %d", axis, node->shape.rank);
+  int *size = &node->shape.d[axis];
   for (int k = 1; k < node->n_inputs; k++) {
     struct br_shape other = *inference->in[k];
-    int more = br_shape_channels(&other);
-    if (other.rank == node->shape.rank) other.d[other.rank - 1] = *channels;
+    int more = axis < other.rank ? other.d[axis] : 0;
+    if (other.rank == node->shape.rank) other.d[axis] = *size;
     if (!br_shape_equal(&other, &node->shape)) {
       char a[80], b[80];
-      BR_FAIL(BR_ERROR_DATA, "concat of %s and %s: all sizes but the channels must be equal", br_shape_text(&node->shape, a), br_shape_text(inference->in[k], b));
+      BR_FAIL(BR_ERROR_DATA, "concat of %s and %s: all sizes but that of axis %d must be equal", br_shape_text(&node->shape, a), br_shape_text(inference->in[k], b), axis);
     }
-    if (__builtin_add_overflow(*channels, more, channels)) BR_FAIL(BR_ERROR_DATA, "concat of too many channels");
+    if (__builtin_add_overflow(*size, more, size)) BR_FAIL(BR_ERROR_DATA, "concat of too many channels");
   }
   return BR_OK;
 }
 
+/* A tensor as rows of everything from the axis on. */
+static size_t row_floats(const struct br_shape *shape, int axis) {
+  size_t n = 1;
+  for (int i = axis; i < shape->rank; i++) n *= (size_t)shape->d[i];
+  return n;
+}
+
 static void forward(const struct br_op_args *args, struct br_part part) {
-  size_t C = (size_t)br_shape_channels(args->out_shape), first, last, at = 0;
-  br_part_range(part, br_shape_rows(args->out_shape), 1, &first, &last);
+  int axis = axis_of(args->node, args->out_shape);
+  size_t width = row_floats(args->out_shape, axis), first, last, at = 0;
+  br_part_range(part, br_shape_count(args->out_shape) / width, 1, &first, &last);
   for (int k = 0; k < args->n_inputs; k++) {
-    size_t c = (size_t)br_shape_channels(&args->in_shape[k]);
-    for (size_t row = first; row < last; row++) memcpy(args->out + row * C + at, args->in[k] + row * c, c * sizeof(float));
-    at += c;
+    size_t own = row_floats(&args->in_shape[k], axis);
+    for (size_t row = first; row < last; row++) memcpy(args->out + row * width + at, args->in[k] + row * own, own * sizeof(float));
+    at += own;
   }
 }
 
 static void backward(const struct br_op_args *args, struct br_part part) {
-  size_t C = (size_t)br_shape_channels(args->out_shape), first, last, at = 0;
-  br_part_range(part, br_shape_rows(args->out_shape), 1, &first, &last);
+  int axis = axis_of(args->node, args->out_shape);
+  size_t width = row_floats(args->out_shape, axis), first, last, at = 0;
+  br_part_range(part, br_shape_count(args->out_shape) / width, 1, &first, &last);
   for (int k = 0; k < args->n_inputs; k++) {
-    size_t c = (size_t)br_shape_channels(&args->in_shape[k]);
+    size_t own = row_floats(&args->in_shape[k], axis);
     if (args->din[k])
-      for (size_t row = first; row < last; row++) br_copy(args->dout + row * C + at, args->din[k] + row * c, args->din_accumulate[k], c, BR_PART_ALL);
-    at += c;
+      for (size_t row = first; row < last; row++) br_copy(args->dout + row * width + at, args->din[k] + row * own, args->din_accumulate[k], own, BR_PART_ALL);
+    at += own;
   }
 }
 
-const struct br_op br_op_concat = {.name = "concat", .min_inputs = 1, .max_inputs = 64, .shape = shape, .forward = forward, .backward = backward};
+const struct br_op br_op_concat = {.name = "concat", .min_inputs = 1, .max_inputs = 64, .attributes = {{"axis", BR_ATTRIBUTE_NUMBERS, -1, 1, BR_MAX_RANK - 1, 1, NULL}}, .shape = shape, .forward = forward, .backward = backward};

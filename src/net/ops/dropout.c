@@ -46,4 +46,4 @@ static void backward(const struct br_op_args *args, struct br_part part) {
   if (args->din[0]) apply(args, args->dout, args->din[0], args->din_accumulate[0], part);
 }
 
-const struct br_op br_op_dropout = {.name = "dropout", .min_inputs = 1, .max_inputs = 1, .flags = BR_OP_IN_PLACE, .attributes = {{"rate", BR_ATTRIBUTE_REAL, 0.5, 0, 0.999, 1}}, .shape = shape, .forward = forward, .backward = backward};
+const struct br_op br_op_dropout = {.name = "dropout", .min_inputs = 1, .max_inputs = 1, .flags = BR_OP_IN_PLACE, .attributes = {{"rate", BR_ATTRIBUTE_REAL, 0.5, 0, 0.999, 1, NULL}}, .shape = shape, .forward = forward, .backward = backward};

@@ -52,5 +52,5 @@ static void mse(const struct br_op_args *args, float *gradient, struct br_part p
 static void mse_forward(const struct br_op_args *args, struct br_part part) { mse(args, NULL, part); }
 static void mse_backward(const struct br_op_args *args, struct br_part part) { mse(args, args->din[0], part); }
 
-const struct br_op br_op_crossentropy = {.name = "crossentropy", .min_inputs = 1, .max_inputs = 1, .flags = BR_OP_LOSS | BR_OP_BACKWARD_IN, .attributes = {{"smoothing", BR_ATTRIBUTE_REAL, 0, 0, 0.999, 1}}, .shape = shape, .forward = cross_entropy_forward, .backward = cross_entropy_backward};
+const struct br_op br_op_crossentropy = {.name = "crossentropy", .min_inputs = 1, .max_inputs = 1, .flags = BR_OP_LOSS | BR_OP_BACKWARD_IN, .attributes = {{"smoothing", BR_ATTRIBUTE_REAL, 0, 0, 0.999, 1, NULL}}, .shape = shape, .forward = cross_entropy_forward, .backward = cross_entropy_backward};
 const struct br_op br_op_mse = {.name = "mse", .min_inputs = 1, .max_inputs = 1, .flags = BR_OP_LOSS | BR_OP_BACKWARD_IN, .shape = shape, .forward = mse_forward, .backward = mse_backward};

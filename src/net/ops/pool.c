@@ -77,8 +77,8 @@ static void global_backward(const struct br_op_args *args, struct br_part part) 
 }
 
 #define WINDOW \
-  {"kernel", BR_ATTRIBUTE_NUMBERS, NAN, 1, 1000, 2}, {"stride", BR_ATTRIBUTE_NUMBERS, 0, 1, 1000, 2}, {"padding", BR_ATTRIBUTE_PADDING, 0, 0, 1000, 4}, {"ceil", BR_ATTRIBUTE_BOOL, 0, 0, 1, 1}
+  {"kernel", BR_ATTRIBUTE_NUMBERS, NAN, 1, 1000, 2, NULL}, {"stride", BR_ATTRIBUTE_NUMBERS, 0, 1, 1000, 2, NULL}, {"padding", BR_ATTRIBUTE_PADDING, 0, 0, 1000, 4, NULL}, {"ceil", BR_ATTRIBUTE_BOOL, 0, 0, 1, 1, NULL}
 
 const struct br_op br_op_maxpool = {.name = "maxpool", .min_inputs = 1, .max_inputs = 1, .attributes = {WINDOW}, .shape = shape, .saved_bytes = argmax_bytes, .forward = max_forward, .backward = max_backward};
-const struct br_op br_op_avgpool = {.name = "avgpool", .min_inputs = 1, .max_inputs = 1, .attributes = {WINDOW, {"countpadding", BR_ATTRIBUTE_BOOL, 1, 0, 1, 1}}, .shape = shape, .forward = avg_forward, .backward = avg_backward};
+const struct br_op br_op_avgpool = {.name = "avgpool", .min_inputs = 1, .max_inputs = 1, .attributes = {WINDOW, {"countpadding", BR_ATTRIBUTE_BOOL, 1, 0, 1, 1, NULL}}, .shape = shape, .forward = avg_forward, .backward = avg_backward};
 const struct br_op br_op_globalpool = {.name = "globalpool", .min_inputs = 1, .max_inputs = 1, .shape = global_shape, .forward = global_forward, .backward = global_backward};

@@ -45,4 +45,4 @@ static void backward(const struct br_op_args *args, struct br_part part) {
 }
 
 const struct br_op br_op_flatten = {.name = "flatten", .min_inputs = 1, .max_inputs = 1, .flags = BR_OP_IN_PLACE, .shape = flatten_shape, .forward = forward, .backward = backward};
-const struct br_op br_op_reshape = {.name = "reshape", .min_inputs = 1, .max_inputs = 1, .flags = BR_OP_IN_PLACE, .attributes = {{"sizes", BR_ATTRIBUTE_NUMBERS, NAN, 0, 1e6, 5}}, .shape = reshape_shape, .forward = forward, .backward = backward};
+const struct br_op br_op_reshape = {.name = "reshape", .min_inputs = 1, .max_inputs = 1, .flags = BR_OP_IN_PLACE, .attributes = {{"sizes", BR_ATTRIBUTE_NUMBERS, NAN, 0, 2147483647, BR_MAX_RANK - 1, NULL}}, .shape = reshape_shape, .forward = forward, .backward = backward};
