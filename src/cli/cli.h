@@ -30,6 +30,7 @@ int cmd_report(struct cli *cli);
 int cmd_doctor(struct cli *cli);
 int cmd_advise(struct cli *cli);
 int cmd_bench(struct cli *cli);
+int cmd_import(struct cli *cli);
 
 /* True after SIGINT or SIGTERM; the second one ends the process at once. */
 bool cli_stopped(void);

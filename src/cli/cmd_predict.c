@@ -1,4 +1,5 @@
 /* bramble predict: the most likely classes of single pictures. */
+#include "cli/predict_raw.h"
 #include "cli/setup.h"
 #include "cli/table.h"
 
@@ -101,7 +102,8 @@ static int predict_picture(struct predicting *p, const char *path) {
 
 static int run(struct predicting *p) {
   const struct options *o = &p->cli->options;
-  BR_TRY(br_model_load(o->subjects[0], &p->model));
+  const struct br_recipe *recipe;
+  BR_TRY(setup_open_model(p->cli, o->subjects[0], NULL, &p->model, &recipe));
   struct br_graph *graph = p->model->graph;
   BR_TRY(setup_preprocess(p->cli, graph, "", &p->preprocess));
   BR_TRY(setup_read_preprocess(p->model, &p->preprocess));
@@ -117,6 +119,7 @@ static int run(struct predicting *p) {
 
 int cmd_predict(struct cli *cli) {
   if (cli->options.n_subjects == 1 && table_is_model(cli->options.subjects[0])) return table_predict(cli);
+  if (option_given(&cli->options, "input")) return br_comm_agree(cli->comm, cli->speaks ? predict_raw(cli) : BR_OK);
   if (cli->options.n_subjects < 2) BR_FAIL(BR_ERROR_USAGE, "bramble predict takes a model and pictures, as in: bramble predict m.safetensors photo.jpg");
   struct predicting p = {.cli = cli};
   int status = cli->speaks ? run(&p) : BR_OK; /* a few pictures are one rank's work */

@@ -3,6 +3,7 @@
 
 #include <bramble/base/memory.h>
 #include <bramble/base/text.h>
+#include <bramble/net/onnx.h>
 #include <bramble/store/file.h>
 
 #include <math.h>
@@ -201,11 +202,19 @@ static int open_model_file(struct cli *cli, const char *path, const struct br_da
   return replace_head(cli, info->classes, model);
 }
 
+int setup_read_onnx(struct cli *cli, const char *path, struct br_model **model) {
+  struct br_onnx_options options = {0};
+  const char *input = option_text(&cli->options, "input");
+  if (input) BR_TRY(parse_input(input, &options.H, &options.W));
+  return br_onnx_read(path, &options, model);
+}
+
 int setup_open_model(struct cli *cli, const char *subject, const struct br_dataset_info *info, struct br_model **model, const struct br_recipe **recipe) {
   const struct br_zoo_net *zoo = br_zoo_find(subject);
   struct br_graph *graph = NULL;
   *recipe = zoo ? &zoo->recipe : &plain_recipe;
   if (ends_with(subject, ".safetensors")) return open_model_file(cli, subject, info, model);
+  if (ends_with(subject, ".onnx")) return setup_read_onnx(cli, subject, model);
   if (!zoo && br_file_exists(subject)) {
     unsigned char *text;
     size_t bytes;

@@ -22,6 +22,9 @@ int setup_open_data(struct cli *cli, enum br_data_part part, struct br_dataset *
  * channels where options are silent (may be NULL). *recipe: the zoo net's, or a plain one. */
 int setup_open_model(struct cli *cli, const char *subject, const struct br_dataset_info *info, struct br_model **model, const struct br_recipe **recipe);
 
+/* An ONNX file as a model; --input gives the size of its pictures where it leaves it open. */
+int setup_read_onnx(struct cli *cli, const char *path, struct br_model **model);
+
 /* Training settings from options, the recipe where they are silent. */
 int setup_train_options(struct cli *cli, const struct br_recipe *recipe, struct br_train_options *train, struct br_augment *augment);
 /* Those that are lists (class weights, frozen parameters, speeds of ranks) and what the loaders were opened with: train points into *lists, which is

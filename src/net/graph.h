@@ -7,4 +7,9 @@
 /* Runs the shape rule of node i, whose inputs are inferred. */
 int br__graph_infer_node(struct br_graph *graph, int i);
 
+/* A graph made line by line, as the importers do: an empty one, one more line (its shape is known at once), and the checks of the whole. */
+int br__graph_open(const char *name, struct br_graph **out);
+int br__graph_add(struct br_graph *graph, const char *line);
+int br__graph_finish(struct br_graph *graph);
+
 #endif

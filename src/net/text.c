@@ -19,7 +19,6 @@ struct reader {
   const char *at; /* the next character */
   const char *line_start;
   int line;
-  int capacity;
 };
 
 #define FAIL_AT(r, place, ...) \
@@ -217,12 +216,11 @@ static int read_line(struct reader *r) {
   if (*r->at == 0 || *r->at == '\n' || *r->at == '#') return BR_OK;
   const char *place = r->at;
   if (graph->n_nodes == MAX_NODES) FAIL_AT(r, place, "more than %d nodes", MAX_NODES);
-  if (graph->n_nodes == r->capacity) {
-    int capacity = r->capacity ? 2 * r->capacity : 64;
-    struct br_node *grown = realloc(graph->nodes, (size_t)capacity * sizeof *grown);
+  int n = graph->n_nodes;
+  if (n == 0 || (n >= 64 && (n & (n - 1)) == 0)) { /* 64 nodes, then twice as many whenever they are full */
+    struct br_node *grown = realloc(graph->nodes, (n ? 2 * (size_t)n : 64) * sizeof *grown);
     if (!grown) BR_FAIL(BR_ERROR_MEMORY, "no memory for the graph");
     graph->nodes = grown;
-    r->capacity = capacity;
   }
   struct br_node *node = &graph->nodes[graph->n_nodes];
   memset(node, 0, sizeof *node);
@@ -257,9 +255,12 @@ static int read_lines(struct reader *r) {
     r->line_start = ++r->at;
     r->line++;
   }
-  if (r->graph->n_nodes == 0) BR_FAIL(BR_ERROR_DATA, "%s: is an empty net; the first line is like: x = input 32 32 3", r->graph->name);
-  if (r->graph->n_nodes == 1) BR_FAIL(BR_ERROR_DATA, "%s: nothing follows %s; a net has at least one node after its input", r->graph->name, r->graph->nodes[0].name);
-  struct br_graph *graph = r->graph;
+  return BR_OK;
+}
+
+int br__graph_finish(struct br_graph *graph) {
+  if (graph->n_nodes == 0) BR_FAIL(BR_ERROR_DATA, "%s: is an empty net; the first line is like: x = input 32 32 3", graph->name);
+  if (graph->n_nodes == 1) BR_FAIL(BR_ERROR_DATA, "%s: nothing follows %s; a net has at least one node after its input", graph->name, graph->nodes[0].name);
   const struct br_node *last = &graph->nodes[graph->n_nodes - 1];
   while (graph->n_inputs < graph->n_nodes && graph->nodes[graph->n_inputs].n_inputs == 0) graph->n_inputs++;
   for (int i = graph->n_inputs; i < graph->n_nodes; i++)
@@ -271,14 +272,25 @@ static int read_lines(struct reader *r) {
   return BR_OK;
 }
 
+int br__graph_open(const char *name, struct br_graph **out) {
+  BR_TRY(br_memory_alloc(1, sizeof **out, "graph", out));
+  snprintf((*out)->name, sizeof (*out)->name, "%s", name);
+  (*out)->loss = -1;
+  return BR_OK;
+}
+
+int br__graph_add(struct br_graph *graph, const char *line) {
+  struct reader r = {.graph = graph, .at = line, .line_start = line, .line = graph->n_nodes + 1};
+  return read_line(&r);
+}
+
 int br_graph_parse(const char *name, const char *text, struct br_graph **out) {
   *out = NULL;
   struct br_graph *graph;
-  BR_TRY(br_memory_alloc(1, sizeof *graph, "graph", &graph));
-  snprintf(graph->name, sizeof graph->name, "%s", name);
-  graph->loss = -1;
+  BR_TRY(br__graph_open(name, &graph));
   struct reader r = {.graph = graph, .at = text, .line_start = text, .line = 1};
   int status = read_lines(&r);
+  if (status == BR_OK) status = br__graph_finish(graph);
   if (status == BR_OK)
     *out = graph;
   else

@@ -1,0 +1,251 @@
+/* Reading an ONNX file: the nodes that its outputs need are translated in order into lines of the net, then the parameters are filled in. It is tried with
+ * axis 0 as the batch; a file that works along that axis becomes a net for one sample, which is the whole tensor. */
+#include "net/onnx/onnx.h"
+
+#include <bramble/base/error.h>
+#include <bramble/base/memory.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MIN_OPSET 7
+#define MAX_OPSET 23
+
+static int find_opset(struct importer *imp) {
+  const Onnx__ModelProto *m = imp->model;
+  for (size_t i = 0; i < m->n_opset_import; i++) {
+    const char *domain = m->opset_import[i]->domain;
+    if (!domain || !domain[0] || strcmp(domain, "ai.onnx") == 0) imp->opset = m->opset_import[i]->version;
+  }
+  if (imp->opset < MIN_OPSET || imp->opset > MAX_OPSET) BR_FAIL(BR_ERROR_DATA, "opset %lld; %d to %d are supported: export the model again", (long long)imp->opset, MIN_OPSET, MAX_OPSET);
+  return BR_OK;
+}
+
+/* Which nodes the outputs need: bit per node, from the last to the first. */
+static int find_needed(struct importer *imp, const Onnx__GraphProto *g, bool **out) {
+  bool *needed;
+  struct importer names = *imp; /* a table of its own, of the names that are wanted */
+  names.blocks = NULL;
+  size_t total = g->n_output + 16;
+  for (size_t i = 0; i < g->n_node; i++) total += g->node[i]->n_input;
+  names.table_size = 2 * total + 1;
+  BR_TRY(br__onnx_alloc(imp, g->n_node, sizeof *needed, &needed));
+  int status = br__onnx_alloc(&names, names.table_size, sizeof *names.table, &names.table);
+  struct value *v;
+  for (size_t i = 0; status == BR_OK && i < g->n_output; i++)
+    if (g->output[i]->name && !br__onnx_find(&names, g->output[i]->name)) status = br__onnx_add(&names, g->output[i]->name, &v);
+  for (size_t n = g->n_node; status == BR_OK && n-- > 0;) {
+    const Onnx__NodeProto *node = g->node[n];
+    for (size_t i = 0; i < node->n_output; i++) needed[n] |= node->output[i][0] && br__onnx_find(&names, node->output[i]);
+    for (size_t i = 0; status == BR_OK && needed[n] && i < node->n_input; i++)
+      if (node->input[i][0] && !br__onnx_find(&names, node->input[i])) status = br__onnx_add(&names, node->input[i], &v);
+  }
+  names.graph = NULL;
+  br__onnx_free(&names);
+  *out = needed;
+  return status;
+}
+
+static bool is_initializer(const Onnx__GraphProto *g, const char *name) {
+  for (size_t i = 0; i < g->n_initializer; i++)
+    if (g->initializer[i]->name && strcmp(g->initializer[i]->name, name) == 0) return true;
+  return false;
+}
+
+/* Sizes of an input: the file's, the caller's where it leaves them open. */
+static int input_sizes(const struct importer *imp, const Onnx__ValueInfoProto *info, int number, const struct br_onnx_options *options, int *rank, int64_t *d, enum onnx_type *type) {
+  const Onnx__TypeProto__Tensor *t = info->type ? info->type->tensor_type : NULL;
+  if (!info->type || info->type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE || !t) BR_FAIL(BR_ERROR_DATA, "input %.80s is no tensor", info->name);
+  const struct br_onnx_size *given = NULL;
+  for (int i = 0; i < options->n_sizes; i++)
+    if (options->sizes[i].name ? strcmp(options->sizes[i].name, info->name) == 0 : number == 0) given = &options->sizes[i];
+  *rank = t->shape ? (int)t->shape->n_dim : given ? given->rank : -1;
+  if (*rank < 0 || *rank > BR_MAX_RANK || (t->shape && t->shape->n_dim > BR_MAX_RANK)) BR_FAIL(BR_ERROR_DATA, "input %.80s has no shape, or more than %d dimensions", info->name, BR_MAX_RANK);
+  if (given && given->rank != *rank) BR_FAIL(BR_ERROR_DATA, "input %.80s has %d dimensions, %d are given", info->name, *rank, given->rank);
+  for (int i = 0; i < *rank; i++) {
+    const Onnx__TensorShapeProto__Dimension *dim = t->shape ? t->shape->dim[i] : NULL;
+    bool fixed = dim && dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE && dim->dim_value > 0;
+    bool bad = dim && dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE && (dim->dim_value < -1 || dim->dim_value > 1 << 30);
+    d[i] = fixed ? dim->dim_value : given ? given->d[i] : i == 0 ? 1 : *rank == 4 && i == 2 ? options->H : *rank == 4 && i == 3 ? options->W : 0;
+    if (bad) BR_FAIL(BR_ERROR_DATA, "input %.80s: dimension %d is %lld", info->name, i, (long long)dim->dim_value);
+    if (fixed && given && given->d[i] != d[i] && !(i == 0 && imp->batched)) BR_FAIL(BR_ERROR_DATA, "input %.80s: dimension %d is %lld, %lld are given", info->name, i, (long long)d[i], (long long)given->d[i]);
+    if (d[i] < 1) BR_FAIL(BR_ERROR_DATA, "input %.80s: dimension %d is open; give the size of its pictures, as in --input 224 or --input 240x320", info->name, i);
+  }
+  *type = t->elem_type == ONNX__TENSOR_PROTO__DATA_TYPE__BOOL ? ONNX_BOOL
+          : t->elem_type == ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT || t->elem_type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE || t->elem_type == ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16 || t->elem_type == ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16 ? ONNX_FLOAT
+                                                                                                                                                                                                                                               : ONNX_INT;
+  if (imp->batched && *rank > 0) d[0] = 1;
+  return BR_OK;
+}
+
+static void describe(const struct value *v, const char *name, struct br_border_tensor *t) {
+  *t = (struct br_border_tensor){.rank = v->rank};
+  snprintf(t->name, sizeof t->name, "%s", name);
+  snprintf(t->type, sizeof t->type, "%s", v->type == ONNX_FLOAT ? "f4" : v->type == ONNX_INT ? "i8" : "u1");
+  memcpy(t->d, v->d, sizeof t->d);
+  memcpy(t->order, v->order, sizeof t->order);
+}
+
+static int add_inputs(struct importer *imp, const Onnx__GraphProto *g, const struct br_onnx_options *options, struct br_border *border) {
+  BR_TRY(br_memory_alloc(g->n_input, sizeof *border->inputs, "border", &border->inputs));
+  for (size_t i = 0; i < g->n_input; i++) {
+    const char *name = g->input[i]->name;
+    if (!name || !name[0]) BR_FAIL(BR_ERROR_DATA, "input %zu has no name", i);
+    if (is_initializer(g, name)) continue;
+    int rank = 0, order[BR_MAX_RANK], node;
+    int64_t d[BR_MAX_RANK], sizes[BR_MAX_RANK];
+    enum onnx_type type = ONNX_FLOAT;
+    char text[160];
+    BR_TRY(input_sizes(imp, g->input[i], border->n_inputs, options, &rank, d, &type));
+    if (imp->batched && rank < 1) BR_FAIL(BR_ERROR_DATA, "input %.80s has no batch", name);
+    if (rank + imp->lead > BR_MAX_RANK) BR_FAIL(BR_ERROR_DATA, "input %.80s has %d dimensions; at most %d are possible here", name, rank, BR_MAX_RANK - imp->lead);
+    order_plain(rank, order);
+    if (rank == 4 && imp->batched) order_channels_last(rank, order);
+    int n = call_behind(imp, rank, d, order, sizes);
+    call_numbers(sizes, n, text);
+    for (char *p = text; *p; p++)
+      if (*p == 'x') *p = ' ';
+    struct call call = {.imp = imp, .node = &(Onnx__NodeProto){.n_output = 1, .output = (char *[]){(char *)(uintptr_t)name}}};
+    BR_TRY(call_line(&call, &node, "input %s", text));
+    BR_TRY(call_result(&call, 0, node, rank, order, type));
+    if (imp->batched && rank == 1) BR_FAIL(BR_ERROR_DATA, "input %.80s has nothing behind its batch", name);
+    describe(br__onnx_find(imp, name), name, &border->inputs[border->n_inputs++]);
+  }
+  if (border->n_inputs == 0) BR_FAIL(BR_ERROR_DATA, "the graph has no input");
+  return BR_OK;
+}
+
+static int add_initializers(struct importer *imp, const Onnx__GraphProto *g) {
+  for (size_t i = 0; i < g->n_initializer; i++) {
+    const char *name = g->initializer[i]->name;
+    struct value *v;
+    struct tensor *t;
+    if (!name || !name[0]) BR_FAIL(BR_ERROR_DATA, "initializer %zu has no name", i);
+    BR_TRY(br__onnx_tensor(imp, g->initializer[i], &t));
+    BR_TRY(br__onnx_add(imp, name, &v));
+    v->constant = t;
+    v->type = t->type;
+  }
+  return BR_OK;
+}
+
+/* The answers; one that is an input or a constant gets a node of its own. */
+static int add_outputs(struct importer *imp, const Onnx__GraphProto *g, struct br_border *border) {
+  char line[7000] = "";
+  size_t used = 0;
+  int last = -1;
+  if (g->n_output < 1 || g->n_output > 64) BR_FAIL(BR_ERROR_DATA, "%zu outputs; 1 to 64 are possible", g->n_output);
+  BR_TRY(br_memory_alloc(g->n_output, sizeof *border->outputs, "border", &border->outputs));
+  for (size_t i = 0; i < g->n_output; i++) {
+    const char *name = g->output[i]->name ? g->output[i]->name : "";
+    struct value *v = br__onnx_find(imp, name);
+    if (!v) BR_FAIL(BR_ERROR_DATA, "output %.80s is made by no node", name);
+    struct call call = {.imp = imp, .node = &(Onnx__NodeProto){.n_output = 1, .output = (char *[]){(char *)(uintptr_t)name}}};
+    BR_TRY(call_as_node(&call, v));
+    int node = v->node;
+    if (v->flat_rank) BR_TRY(call_ordered(&call, v, v->order, &node));
+    if (imp->graph->nodes[node].n_inputs == 0) BR_TRY(call_line(&call, &node, "tile %s repeats=1", call_node_name(&call, node)));
+    describe(v, name, &border->outputs[border->n_outputs++]);
+    used += (size_t)snprintf(line + used, sizeof line - used, " %s", call_node_name(&call, node));
+    last = node;
+  }
+  struct call call = {.imp = imp};
+  return g->n_output == 1 && last == imp->graph->n_nodes - 1 ? BR_OK : call_line(&call, &last, "outputs%s", line);
+}
+
+static int translate(struct importer *imp, const struct br_onnx_options *options, struct br_border *border) {
+  const Onnx__GraphProto *g = imp->model->graph;
+  bool *needed;
+  size_t names = g->n_initializer + g->n_input + 16;
+  if (g->n_sparse_initializer) BR_FAIL(BR_ERROR_DATA, "sparse initializers are not supported");
+  for (size_t i = 0; i < g->n_node; i++) names += g->node[i]->n_output;
+  imp->table_size = 2 * names + 1;
+  BR_TRY(br__onnx_alloc(imp, imp->table_size, sizeof *imp->table, &imp->table));
+  BR_TRY(find_needed(imp, g, &needed));
+  BR_TRY(add_inputs(imp, g, options, border));
+  BR_TRY(add_initializers(imp, g));
+  for (size_t i = 0; i < g->n_node; i++) {
+    if (!needed[i]) continue;
+    struct call call = {.imp = imp, .node = g->node[i]};
+    int status = g->node[i]->op_type && g->node[i]->op_type[0] ? br__onnx_map(&call) : br_error_set(BR_ERROR_DATA, "has no operator");
+    if (status != BR_OK)
+      return br_error_prefix(status, "node %zu %.60s (%.40s, opset %lld)", i, g->node[i]->name && g->node[i]->name[0] ? g->node[i]->name : g->node[i]->n_output ? g->node[i]->output[0] : "", g->node[i]->op_type, (long long)imp->opset);
+  }
+  BR_TRY(add_outputs(imp, g, border));
+  return br__graph_finish(imp->graph);
+}
+
+/* The constant into the parameter's place: seen as w->d, its axes in w->order. */
+static int fill(struct importer *imp, const struct weight *w, struct br_model *model) {
+  const struct br_param *param = &model->graph->params[w->param];
+  float *out = (param->statistic ? model->statistics : model->trained) + param->offset, *in;
+  BR_TRY(br_memory_alloc(w->t->count, sizeof *in, "weights", &in));
+  int status = br__onnx_floats(imp, w->t, 0, w->t->count, in);
+  size_t stride[ONNX_RANK], step = 1;
+  int64_t size[ONNX_RANK];
+  for (int i = w->rank - 1; i >= 0; i--) stride[i] = step, step *= (size_t)w->d[i];
+  for (int i = 0; i < w->rank; i++) size[i] = w->d[w->order[i]];
+  for (size_t e = 0; status == BR_OK && e < param->count; e++) {
+    size_t rest = e, at = 0;
+    for (int i = w->rank - 1; i >= 0 && w->t->count > 1; i--) {
+      at += rest % (size_t)size[i] * stride[w->order[i]];
+      rest /= (size_t)size[i];
+    }
+    out[e] = w->factor == 1 ? in[at] : (float)(w->factor * (double)in[at]);
+    if (!isfinite(out[e])) status = br_error_set(BR_ERROR_DATA, "%.80s: value %zu is not a finite number", param->name, e);
+  }
+  br_memory_free(in);
+  return status;
+}
+
+static int make_model(struct importer *imp, const struct br_border *border, struct br_model **out) {
+  struct br_model *model;
+  struct br_graph *graph = imp->graph;
+  imp->graph = NULL;
+  BR_TRY(br_model_open(graph, &model));
+  int status = BR_OK;
+  for (size_t i = 0; status == BR_OK && i < imp->n_weights; i++) status = fill(imp, &imp->weights[i], model);
+  if (status == BR_OK) status = br_border_store(border, model);
+  static const char *const keys[] = {"classes", "preprocess", "settings", "seed", "data"};
+  for (size_t i = 0; status == BR_OK && i < imp->model->n_metadata_props; i++) {
+    const Onnx__StringStringEntryProto *entry = imp->model->metadata_props[i];
+    for (size_t k = 0; status == BR_OK && k < sizeof keys / sizeof *keys; k++)
+      if (entry->key && entry->value && strcmp(entry->key, keys[k]) == 0) status = br_model_set(model, keys[k], entry->value);
+  }
+  if (status == BR_OK)
+    *out = model;
+  else
+    br_model_close(model);
+  return status;
+}
+
+static int attempt(const char *path, const Onnx__ModelProto *message, bool batched, const struct br_onnx_options *options, struct br_model **out) {
+  struct importer imp = {.path = path, .folder_end = strrchr(path, '/') ? strrchr(path, '/') + 1 : path, .model = message, .batched = batched, .lead = !batched};
+  struct br_border border = {.batched = batched};
+  int status = find_opset(&imp);
+  if (status == BR_OK) status = br__graph_open(path, &imp.graph);
+  if (status == BR_OK) status = translate(&imp, options, &border);
+  if (status == BR_OK) status = make_model(&imp, &border, out);
+  br_border_free(&border);
+  br__onnx_free(&imp);
+  return status;
+}
+
+int br_onnx_read(const char *path, const struct br_onnx_options *options, struct br_model **out) {
+  Onnx__ModelProto *message;
+  static const struct br_onnx_options none;
+  char first[1024];
+  *out = NULL;
+  if (!options) options = &none;
+  BR_TRY(br__onnx_load(path, &message));
+  int status = attempt(path, message, true, options, out);
+  if (status == BR_ERROR_DATA) {
+    snprintf(first, sizeof first, "%s", br_error_message());
+    status = attempt(path, message, false, options, out);
+    if (status != BR_OK) br_error_set(status, "%s: %s", path, first);
+  }
+  br__onnx_unload(message);
+  return status;
+}

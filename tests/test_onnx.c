@@ -1,0 +1,189 @@
+/* Real ONNX files against the answers of another program, the same answers after they were kept as models, and files that are not sound. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <bramble/base/clock.h>
+#include <bramble/base/error.h>
+#include <bramble/base/memory.h>
+#include <bramble/net/exec.h>
+#include <bramble/net/onnx.h>
+#include <bramble/store/file.h>
+#include <bramble/store/npy.h>
+
+#include "data_files.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static char shared[400];
+
+/* The files and the names of their outputs; "" where there is one. */
+static const struct {
+  const char *file, *vectors, *outputs[4];
+} models[] = {
+    {"models/squeezenet1_1.onnx", "squeezenet1_1", {""}},
+    {"models/mobilenet_v2_1.0_224.onnx", "mobilenet_v2_1.0_224", {""}},
+    {"models/mobilenet_v3_small.onnx", "mobilenet_v3_small", {""}},
+    {"models/mtcnn_pnet.onnx", "mtcnn_pnet", {"prob", "boxes"}},
+    {"models/mtcnn_rnet.onnx", "mtcnn_rnet", {"prob", "boxes"}},
+    {"models/mtcnn_onet.onnx", "mtcnn_onet", {"prob", "boxes", "landmarks"}},
+    {"models/retinaface_mnet025.onnx", "retinaface_mnet025", {"boxes", "scores", "landmarks"}},
+    {"models/yoloface_500k_v2.onnx", "yoloface_500k_v2", {"head0", "head1", "head2"}},
+    {"faces/weights/version-RFB-320.onnx", "version-RFB-320", {"scores", "boxes"}},
+    {"faces/weights/version-slim-320.onnx", "version-slim-320", {"scores", "boxes"}},
+};
+
+/* Runs the model on the test vector and compares every output with the file's. */
+static void compare(const struct br_model *model, int number, const float *input, int n) {
+  struct br_border border;
+  struct br_exec *exec;
+  assert_int_equal(br_graph_infer(model->graph, n), BR_OK);
+  assert_int_equal(br_border_open(model, &border), BR_OK);
+  assert_int_equal(br_exec_open(model->graph, &(struct br_exec_options){.mode = BR_EXEC_INFER, .N = n, .members = 1, .fuse = true}, &exec), BR_OK);
+  float *inside;
+  assert_int_equal(br_memory_alloc(br_shape_count(&model->graph->nodes[0].shape), sizeof *inside, "input", &inside), BR_OK);
+  br_border_in(&border.inputs[0], border.batched, input, inside, (size_t)n);
+  br_exec_run(exec, &(struct br_run){.trained = model->trained, .statistics = model->statistics, .x = inside, .n = n}, BR_PART_ALL);
+  for (int i = 0; i < 4 && models[number].outputs[i]; i++) {
+    char path[600];
+    const char *name = models[number].outputs[i];
+    int at = 0;
+    while (name[0] && strcmp(border.outputs[at].name, name) != 0) assert_true(++at < border.n_outputs);
+    snprintf(path, sizeof path, "%s/models/%s.output%s%s.npy", shared, models[number].vectors, name[0] ? "_" : "", name);
+    struct br_npy npy;
+    float *expected, *found, largest = 0, difference = 0;
+    assert_int_equal(br_npy_read(path, &npy, (void **)&expected), BR_OK);
+    size_t count = br_shape_count(&model->graph->nodes[model->graph->outputs[at]].shape);
+    assert_int_equal(count, npy.count);
+    assert_int_equal(br_memory_alloc(count, sizeof *found, "output", &found), BR_OK);
+    br_border_out(&border.outputs[at], border.batched, br_exec_output_at(exec, at), found, (size_t)n);
+    for (size_t k = 0; k < count; k++) {
+      largest = fmaxf(largest, fabsf(expected[k]));
+      difference = fmaxf(difference, fabsf(expected[k] - found[k]));
+    }
+    if (!(difference <= 1e-4f * largest)) fail_msg("%s, output %s: difference %g of %g", models[number].file, name, difference, largest);
+    br_memory_free(expected);
+    br_memory_free(found);
+  }
+  br_memory_free(inside);
+  br_exec_close(exec);
+  br_border_free(&border);
+}
+
+static void test_vectors(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+    char path[600], kept[64];
+    struct br_npy npy;
+    float *input;
+    snprintf(path, sizeof path, "%s/models/%s.input.npy", shared, models[i].vectors);
+    assert_int_equal(br_npy_read(path, &npy, (void **)&input), BR_OK);
+    struct br_onnx_size size = {.rank = npy.dims};
+    for (int k = 0; k < npy.dims; k++) size.d[k] = (int64_t)npy.shape[k];
+    snprintf(path, sizeof path, "%s/%s", shared, models[i].file);
+    struct br_model *model, *again;
+    if (br_onnx_read(path, &(struct br_onnx_options){.sizes = &size, .n_sizes = 1}, &model) != BR_OK) fail_msg("%s", br_error_message());
+    compare(model, (int)i, input, (int)npy.shape[0]);
+    snprintf(kept, sizeof kept, "test_onnx.%d.safetensors", (int)getpid());
+    assert_int_equal(br_model_save(model, kept), BR_OK);
+    if (br_model_load(kept, &again) != BR_OK) fail_msg("%s", br_error_message());
+    compare(again, (int)i, input, (int)npy.shape[0]);
+    unlink(kept);
+    br_model_close(model);
+    br_model_close(again);
+    br_memory_free(input);
+  }
+}
+
+/* A file of these bytes is refused as bad data, in one line, quickly; or, where the damage cannot be seen, read. */
+static bool refused(const unsigned char *bytes, size_t n) {
+  char path[64];
+  snprintf(path, sizeof path, "test_onnx.%d.onnx", (int)getpid());
+  FILE *file = fopen(path, "wb");
+  assert_non_null(file);
+  assert_int_equal(fwrite(bytes, 1, n, file), n);
+  fclose(file);
+  struct br_model *model = NULL;
+  double start = br_clock_seconds();
+  int status = br_onnx_read(path, &(struct br_onnx_options){.H = 24, .W = 24}, &model);
+  assert_true(br_clock_seconds() - start < 1);
+  unlink(path);
+  assert_true(status == BR_OK || status == BR_ERROR_DATA);
+  if (status != BR_OK) {
+    assert_null(model);
+    assert_null(strchr(br_error_message(), '\n'));
+    assert_true(strlen(br_error_message()) > 10);
+  }
+  br_model_close(model);
+  return status != BR_OK;
+}
+
+/* Cut short anywhere, and with bytes changed. */
+static void test_damaged(void **state) {
+  (void)state;
+  char path[600];
+  unsigned char *bytes;
+  size_t n;
+  snprintf(path, sizeof path, "%s/models/mtcnn_pnet.onnx", shared);
+  assert_int_equal(br_file_read(path, 0, &bytes, &n), BR_OK);
+  assert_false(refused(bytes, n));
+  for (size_t cut = 0; cut < n; cut += cut < 200 ? 1 : 211) assert_true(refused(bytes, cut));
+  unsigned seed = 1;
+  for (int round = 0; round < 400; round++) {
+    seed = seed * 1664525u + 1013904223u;
+    size_t at = (seed >> 8) % n;
+    unsigned char old = bytes[at];
+    bytes[at] = (unsigned char)(seed >> 3);
+    refused(bytes, n);
+    bytes[at] = old;
+  }
+  br_memory_free(bytes);
+}
+
+/* A graph in an attribute of a node in a graph, a thousand times: made from the inside out. */
+static void test_nested(void **state) {
+  (void)state;
+  static unsigned char bytes[1 << 16];
+  size_t n = 0;
+  for (int level = 0; level < 1000; level++) {
+    static const unsigned char tags[] = {0x0A /* graph.node */, 0x2A /* node.attribute */, 0x32 /* attribute.g */};
+    for (int t = 2; t >= 0; t--) {
+      unsigned char head[8] = {tags[t]};
+      size_t length = n, used = 1;
+      do {
+        head[used++] = (unsigned char)((length & 127) | (length > 127 ? 128 : 0));
+        length >>= 7;
+      } while (length);
+      memmove(bytes + used, bytes, n);
+      memcpy(bytes, head, used);
+      n += used;
+    }
+  }
+  unsigned char head[8] = {0x3A /* model.graph */, (unsigned char)(n & 127) | 128, (unsigned char)(n >> 7 & 127) | 128, (unsigned char)(n >> 14)};
+  memmove(bytes + 4, bytes, n);
+  memcpy(bytes, head, 4);
+  assert_true(refused(bytes, n + 4));
+  assert_non_null(strstr(br_error_message(), "deep"));
+}
+
+int main(void) {
+  struct br_model *model;
+  if (br_onnx_read("/dev/null", NULL, &model) == BR_ERROR_FAILED) {
+    printf("1..0 # SKIP test_onnx: %s\n", br_error_message());
+    return 0;
+  }
+  const char *found = test_shared("data");
+  snprintf(shared, sizeof shared, "%s", found ? found : "");
+  const struct CMUnitTest with_data[] = {cmocka_unit_test(test_vectors), cmocka_unit_test(test_damaged)}, alone[] = {cmocka_unit_test(test_nested)};
+  if (!found)
+    printf("# SKIP test_vectors, test_damaged: the shared data are missing (set BRAMBLE_SHARED)\n");
+  else if (cmocka_run_group_tests(with_data, NULL, NULL) != 0)
+    return 1;
+  return cmocka_run_group_tests(alone, NULL, NULL);
+}
