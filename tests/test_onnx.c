@@ -21,7 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static char shared[400];
+static char shared[1024];
 
 /* The files and the names of their outputs; "" where there is one. */
 static const struct {
@@ -51,7 +51,7 @@ static void compare(const struct br_model *model, int number, const float *input
   br_border_in(&border.inputs[0], border.batched, input, inside, (size_t)n);
   br_exec_run(exec, &(struct br_run){.trained = model->trained, .statistics = model->statistics, .x = inside, .n = n}, BR_PART_ALL);
   for (int i = 0; i < 4 && models[number].outputs[i]; i++) {
-    char path[600];
+    char path[1200];
     const char *name = models[number].outputs[i];
     int at = 0;
     while (name[0] && strcmp(border.outputs[at].name, name) != 0) assert_true(++at < border.n_outputs);
@@ -79,7 +79,7 @@ static void compare(const struct br_model *model, int number, const float *input
 static void test_vectors(void **state) {
   (void)state;
   for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
-    char path[600], kept[64];
+    char path[1200], kept[64];
     struct br_npy npy;
     float *input;
     snprintf(path, sizeof path, "%s/models/%s.input.npy", shared, models[i].vectors);
@@ -127,7 +127,7 @@ static bool refused(const unsigned char *bytes, size_t n) {
 /* Cut short anywhere, and with bytes changed. */
 static void test_damaged(void **state) {
   (void)state;
-  char path[600];
+  char path[1200];
   unsigned char *bytes;
   size_t n;
   snprintf(path, sizeof path, "%s/models/mtcnn_pnet.onnx", shared);

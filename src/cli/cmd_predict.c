@@ -1,4 +1,5 @@
 /* bramble predict: the most likely classes of single pictures. */
+#include "cli/predict_data.h"
 #include "cli/predict_raw.h"
 #include "cli/setup.h"
 #include "cli/table.h"
@@ -119,7 +120,8 @@ static int run(struct predicting *p) {
 
 int cmd_predict(struct cli *cli) {
   if (cli->options.n_subjects == 1 && table_is_model(cli->options.subjects[0])) return table_predict(cli);
-  if (option_given(&cli->options, "input")) return br_comm_agree(cli->comm, cli->speaks ? predict_raw(cli) : BR_OK);
+  if (option_given(&cli->options, "input") && cli->options.n_subjects == 1) return br_comm_agree(cli->comm, cli->speaks ? predict_raw(cli) : BR_OK);
+  if (option_given(&cli->options, "data") && cli->options.n_subjects == 1) return predict_data(cli);
   if (cli->options.n_subjects < 2) BR_FAIL(BR_ERROR_USAGE, "bramble predict takes a model and pictures, as in: bramble predict m.safetensors photo.jpg");
   struct predicting p = {.cli = cli};
   int status = cli->speaks ? run(&p) : BR_OK; /* a few pictures are one rank's work */

@@ -96,6 +96,7 @@ const struct option_row option_rows[] = {
     /* output */
     {"out", OPTION_TEXT, NULL, 0, 0, "FILE", FOR_TRAIN | FOR_PREDICT | FOR_INSPECT | FOR_DATA | FOR_IMPORT | FOR_EXPORT | FOR_REPORT, "where the result goes", "--out m.safetensors"},
     {"shard", OPTION_SIZE, "100MB", 0, 1e15, NULL, FOR_DATA, "size of a shard, about", "--shard 500MB"},
+    {"runs", OPTION_INT, "1", 1, 1000, NULL, FOR_PREDICT, "times the data set is gone through", "--runs 5"},
     {"top", OPTION_INT, "5", 1, 1000, NULL, FOR_PREDICT, "answers to show a picture", "--top 3"},
     /* lab */
     {"smoke", OPTION_FLAG, NULL, 0, 0, NULL, FOR_SWEEP, "the tiny sizes that the experiment file gives", "--smoke"},

@@ -70,7 +70,7 @@ static int choose(const char *path, const struct br_npy *npy, const void *elemen
     int64_t label = label_at(npy, elements, i);
     if (label < 0 || label >= MOST_CLASSES) BR_FAIL(BR_ERROR_DATA, "%s: label %lld at row %llu, labels are 0 to %d", path, (long long)label, (unsigned long long)i, MOST_CLASSES - 1);
     if (label >= info->classes) info->classes = (int)label + 1;
-    if (!br__in_part(options->part, i) || (options->limit && info->count == options->limit)) continue;
+    if (!(options->whole || br__in_part(options->part, i)) || (options->limit && info->count == options->limit)) continue;
     array->index[info->count] = i;
     array->labels[info->count++] = (int32_t)label;
   }

@@ -220,7 +220,7 @@ int br__pictures_finish(struct br__pictures *pictures, const char *root, const c
   for (size_t i = 0; i < pictures->count; i++) {
     const struct br__entry entry = pictures->entries[i];
     const char *name = pictures->text + entry.name;
-    bool mine = parts ? part_of(name) == (int)options->part : br__in_part(options->part, i);
+    bool mine = parts ? part_of(name) == (int)options->part : options->whole || br__in_part(options->part, i);
     if (!mine || (options->limit && kept == options->limit)) continue;
     const uint64_t facts[] = {entry.bytes, (uint64_t)entry.label};
     hash = br_hash64(br_hash64(hash, name, strlen(name)), facts, sizeof facts);

@@ -143,6 +143,8 @@ struct br_cost br_graph_cost(const struct br_graph *graph) {
   return total;
 }
 
+const char *br_node_op(const struct br_node *node) { return node->op->name; }
+
 const struct br_value *br_node_value(const struct br_node *node, const char *name) {
   for (int i = 0; node->op->attributes[i].name; i++)
     if (strcmp(node->op->attributes[i].name, name) == 0) return &node->attribute[i];

@@ -21,6 +21,7 @@ struct br_dataset; /* opaque; all functions on an open data set are thread-safe 
 struct br_dataset_options {
   enum br_data_part part;
   uint64_t limit; /* only the first `limit` samples in stored order; 0: all */
+  bool whole;     /* where the test part would be drawn by chance: all samples instead */
   bool skip_bad;  /* a picture that does not decode is left out and counted, not an error; opening then decodes every picture once */
   uint64_t seed;  /* of generated data */
 };

@@ -89,6 +89,9 @@ size_t br_graph_statistic_count(const struct br_graph *graph);
 struct br_cost br_graph_cost(const struct br_graph *graph);
 struct br_cost br_node_cost(const struct br_graph *graph, int node);
 
+/* The node's operator as the net text names it. */
+const char *br_node_op(const struct br_node *node);
+
 /* Number of the node or the parameter of that name; -1 if there is none. */
 int br_graph_find(const struct br_graph *graph, const char *name);
 int br_graph_find_param(const struct br_graph *graph, const char *name);

@@ -1,0 +1,31 @@
+/* Class predictions of a net over a data set, on the threads of many ranks. Chunks of samples are handed out as they are asked for, by a counter that every
+ * rank draws from, so that unequal nodes finish together. Who worked on a chunk cannot be seen in the answers. */
+#ifndef BRAMBLE_PREDICT_PREDICT_H
+#define BRAMBLE_PREDICT_PREDICT_H
+
+#include <bramble/base/thread.h>
+#include <bramble/cluster/comm.h>
+#include <bramble/data/loader.h>
+#include <bramble/net/model.h>
+
+#define BR_PREDICT_TOP 5
+
+struct br_answer {
+  int64_t sample;
+  int32_t label;               /* the data set's */
+  int32_t top[BR_PREDICT_TOP]; /* the likeliest classes; -1 behind the net's last */
+  float probability[BR_PREDICT_TOP];
+};
+
+struct br_predictor;
+
+/* What one run needs, opened once: an exec per thread. `model`, `loader` and `dataset` are borrowed. The net's output is one row of scores a sample; they are
+ * made probabilities unless the net ends in softmax. Errors: BR_ERROR_USAGE for nets with other outputs, BR_ERROR_MEMORY. Not collective. */
+int br_predictor_open(struct br_model *model, struct br_dataset *dataset, struct br_loader *loader, struct br_team *team, struct br_predictor **out);
+void br_predictor_close(struct br_predictor *predictor); /* NULL does nothing */
+
+/* One pass over the data set. On rank 0, *answers (count of the data set; br_memory_free) are the samples' in order; NULL elsewhere. `seconds` is the time of
+ * all ranks together, without the gathering of the answers. Errors: those of reading, and BR_ERROR_COMM. Collective. */
+int br_predictor_run(struct br_predictor *predictor, struct br_comm *comm, struct br_answer **answers, double *seconds);
+
+#endif

@@ -1,0 +1,179 @@
+/* Predictions over a data set. Every thread has an exec and takes a chunk of samples by itself: reading, resizing, net, answers. A rank draws as many chunks
+ * from the counter as it has threads, and again when they are done. */
+#include <bramble/base/clock.h>
+#include <bramble/base/error.h>
+#include <bramble/base/memory.h>
+#include <bramble/kernel/kernel.h>
+#include <bramble/net/exec.h>
+#include <bramble/predict/predict.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHUNK 4 /* samples: enough to hide the counter, few enough that the last round is short */
+
+/* What one thread works with. */
+struct seat {
+  struct br_exec *exec;
+  float *x, *scores;
+  int32_t label[CHUNK];
+};
+
+struct br_predictor {
+  struct br_model *model;
+  struct br_dataset *dataset;
+  struct br_loader *loader;
+  struct br_team *team;
+  struct seat *seats;
+  int n_seats, classes;
+  bool are_probabilities;
+  struct br_barrier barrier;
+  struct br_answer *found; /* by this rank in this run, in the order they were made; room for all samples */
+  size_t n_found;
+  struct br_counter *counter;
+  int64_t first; /* chunk of this round */
+  int status;    /* first failure of a run, with its message */
+  char message[1024];
+};
+
+static int open_seats(struct br_predictor *p) {
+  const struct br_graph *graph = p->model->graph;
+  size_t floats = br_shape_count(&graph->nodes[0].shape) / (size_t)graph->nodes[0].shape.d[0];
+  p->n_seats = br_team_count(p->team);
+  BR_TRY(br_memory_alloc((size_t)p->n_seats, sizeof *p->seats, "predict", &p->seats));
+  for (int i = 0; i < p->n_seats; i++) {
+    struct seat *seat = &p->seats[i];
+    BR_TRY(br_exec_open(graph, &(struct br_exec_options){.mode = BR_EXEC_INFER, .N = CHUNK, .members = 1, .fuse = true}, &seat->exec));
+    BR_TRY(br_memory_alloc(CHUNK * floats, sizeof *seat->x, "input", &seat->x));
+    BR_TRY(br_memory_alloc((size_t)CHUNK * (size_t)p->classes, sizeof *seat->scores, "scores", &seat->scores));
+  }
+  return br_memory_alloc((size_t)br_dataset_info(p->dataset)->count, sizeof *p->found, "answers", &p->found);
+}
+
+int br_predictor_open(struct br_model *model, struct br_dataset *dataset, struct br_loader *loader, struct br_team *team, struct br_predictor **out) {
+  *out = NULL;
+  struct br_graph *graph = model->graph;
+  BR_TRY(br_graph_infer(graph, CHUNK));
+  const struct br_node *last = &graph->nodes[graph->output];
+  if (graph->n_inputs != 1 || graph->n_outputs != 1 || br_shape_rows(&last->shape) != CHUNK) {
+    char text[80];
+    BR_FAIL(BR_ERROR_USAGE, "predict over a data set needs a net that gives one row of scores a sample; this one gives %s for %d", br_shape_text(&last->shape, text), CHUNK);
+  }
+  struct br_predictor *p;
+  BR_TRY(br_memory_alloc(1, sizeof *p, "predict", &p));
+  *p = (struct br_predictor){.model = model, .dataset = dataset, .loader = loader, .team = team, .classes = br_shape_channels(&last->shape), .are_probabilities = strcmp(br_node_op(last), "softmax") == 0};
+  int status = open_seats(p);
+  if (status == BR_OK)
+    *out = p;
+  else
+    br_predictor_close(p);
+  return status;
+}
+
+void br_predictor_close(struct br_predictor *p) {
+  if (!p) return;
+  for (int i = 0; p->seats && i < p->n_seats; i++) {
+    br_exec_close(p->seats[i].exec);
+    br_memory_free(p->seats[i].x);
+    br_memory_free(p->seats[i].scores);
+  }
+  br_memory_free(p->seats);
+  br_memory_free(p->found);
+  br_memory_free(p);
+}
+
+/* The first of equal scores is the better. */
+static void pick(const float *scores, int classes, struct br_answer *answer) {
+  int n = 0;
+  for (int k = 0; k < BR_PREDICT_TOP; k++) answer->top[k] = -1;
+  for (int c = 0; c < classes; c++) {
+    int at = n < BR_PREDICT_TOP ? n++ : BR_PREDICT_TOP;
+    for (; at > 0 && scores[c] > answer->probability[at - 1]; at--)
+      if (at < BR_PREDICT_TOP) answer->top[at] = answer->top[at - 1], answer->probability[at] = answer->probability[at - 1];
+    if (at < BR_PREDICT_TOP) answer->top[at] = c, answer->probability[at] = scores[c];
+  }
+}
+
+static void fail(struct br_predictor *p, int status) {
+  int none = BR_OK;
+  if (__atomic_compare_exchange_n(&p->status, &none, status, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) snprintf(p->message, sizeof p->message, "%s", br_error_message());
+}
+
+static void do_chunk(struct br_predictor *p, struct seat *seat, uint64_t first, uint64_t count) {
+  uint64_t index[CHUNK];
+  int n = count - first < CHUNK ? (int)(count - first) : CHUNK;
+  for (int i = 0; i < n; i++) index[i] = first + (uint64_t)i;
+  int status = br_loader_fill(p->loader, 0, index, n, seat->x, seat->label);
+  if (status != BR_OK) {
+    fail(p, status);
+    return;
+  }
+  br_exec_run(seat->exec, &(struct br_run){.trained = p->model->trained, .statistics = p->model->statistics, .x = seat->x, .n = n}, BR_PART_ALL);
+  const float *scores = br_exec_output(seat->exec);
+  if (!p->are_probabilities) {
+    br_softmax_forward(scores, seat->scores, (size_t)n, (size_t)p->classes, BR_PART_ALL);
+    scores = seat->scores;
+  }
+  size_t at = __atomic_fetch_add(&p->n_found, (size_t)n, __ATOMIC_RELAXED);
+  for (int i = 0; i < n; i++) {
+    struct br_answer *answer = &p->found[at + (size_t)i];
+    *answer = (struct br_answer){.sample = (int64_t)index[i], .label = seat->label[i]};
+    pick(scores + (size_t)i * (size_t)p->classes, p->classes, answer);
+  }
+}
+
+static void member(void *arg, struct br_part part) {
+  struct br_predictor *p = arg;
+  uint64_t count = br_dataset_info(p->dataset)->count;
+  for (;;) {
+    if (part.index == 0) { /* only this thread may talk to the other ranks */
+      int status = br_counter_next(p->counter, part.count, &p->first);
+      if (status != BR_OK) fail(p, status);
+    }
+    br_barrier_wait(&p->barrier, part.count);
+    bool over = p->status != BR_OK || (uint64_t)p->first * CHUNK >= count;
+    uint64_t first = (uint64_t)(p->first + part.index) * CHUNK;
+    br_barrier_wait(&p->barrier, part.count); /* all have seen the same */
+    if (over) return;
+    if (first < count) do_chunk(p, &p->seats[part.index], first, count);
+    br_barrier_wait(&p->barrier, part.count);
+  }
+}
+
+static int by_sample(const void *a, const void *b) {
+  const struct br_answer *x = a, *y = b;
+  return (x->sample > y->sample) - (x->sample < y->sample);
+}
+
+static int collect(struct br_predictor *p, struct br_comm *comm, struct br_answer **answers) {
+  size_t *sizes, bytes = p->n_found * sizeof *p->found, total = 0, count = (size_t)br_dataset_info(p->dataset)->count;
+  unsigned char *all = NULL;
+  BR_TRY(br_memory_alloc((size_t)br_comm_size(comm), sizeof *sizes, "answers", &sizes));
+  int status = br_comm_gather(comm, p->found, bytes, 0, &all, sizes);
+  for (int r = 0; status == BR_OK && br_comm_rank(comm) == 0 && r < br_comm_size(comm); r++) total += sizes[r];
+  br_memory_free(sizes);
+  if (status == BR_OK && br_comm_rank(comm) == 0) {
+    *answers = (struct br_answer *)all;
+    qsort(*answers, total / sizeof **answers, sizeof **answers, by_sample);
+    for (size_t i = 0; i < count && status == BR_OK; i++)
+      if (total != count * sizeof **answers || (*answers)[i].sample != (int64_t)i) status = br_error_set(BR_ERROR_COMM, "sample %zu was not answered exactly once", i);
+  }
+  return status;
+}
+
+int br_predictor_run(struct br_predictor *p, struct br_comm *comm, struct br_answer **answers, double *seconds) {
+  *answers = NULL;
+  p->n_found = 0;
+  p->status = BR_OK;
+  BR_TRY(br_counter_open(comm, &p->counter));
+  BR_TRY(br_comm_barrier(comm));
+  double start = br_clock_seconds();
+  br_team_run(p->team, member, p);
+  BR_TRY(br_comm_barrier(comm));
+  *seconds = br_clock_seconds() - start;
+  br_counter_close(p->counter);
+  if (p->status != BR_OK) br_error_set(p->status, "%s", p->message);
+  BR_TRY(br_comm_agree(comm, p->status));
+  return br_comm_agree(comm, collect(p, comm, answers));
+}
