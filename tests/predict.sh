@@ -1,0 +1,34 @@
+# Predictions over a data set: the file of answers has the same bytes on 1, 2, 3 and 5 ranks and any threads; every sample is in it once, in order. With the
+# shared data: ONNX straight to top-1 on real photos.
+build=$(cd "$1" && pwd)
+bramble=$build/bramble
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+fail() { echo "FAILED: $*"; exit 1; }
+grep -q MPI_C_FOUND "$build/CMakeCache.txt" 2>/dev/null || command -v mpiexec > /dev/null || { echo "skipped: no mpiexec"; exit 77; }
+
+"$bramble" train lenet --data shapes:64,101 --epochs 1 --quiet --out m.safetensors > train.log 2>&1 || { cat train.log; fail "training"; }
+"$bramble" predict m.safetensors --data shapes:64,101 --part test --runs 2 --threads 2 --out 1.csv > 1.log 2>&1 || { cat 1.log; fail "predict on one rank"; }
+[ "$(wc -l < 1.csv)" = 102 ] || fail "101 rows and a head were expected, $(wc -l < 1.csv) lines came"
+tail -n +2 1.csv | cut -d, -f1 | diff -q - <(seq 0 100) > /dev/null || fail "samples are not in order"
+grep -q "top-1" 1.log || fail "no accuracy: $(cat 1.log)"
+for ranks in 2 3 5; do
+  mpiexec -n $ranks "$bramble" predict m.safetensors --data shapes:64,101 --part test --threads 1 --out $ranks.csv > $ranks.log 2>&1 || { cat $ranks.log; fail "predict on $ranks ranks"; }
+  cmp 1.csv $ranks.csv || fail "$ranks ranks give other bytes"
+done
+
+"$bramble" predict m.safetensors --data shapes:64,101 --input 3 2> wrong.log && fail "--input without --output was taken"
+[ "$(wc -l < wrong.log)" = 1 ] || fail "wrong usage is one line"
+
+shared=${BRAMBLE_SHARED:-$build/../../shared}/data
+if [ ! -r "$shared/models/mobilenet_v3_small.onnx" ] || ! "$bramble" help import > /dev/null 2>&1; then
+  echo "skipped: real photos ($shared is missing)"
+  exit 0
+fi
+"$bramble" import "$shared/models/mobilenet_v3_small.onnx" --input 224 --classes "$shared/imagenet/synset_words_1000.txt" --mean 0 --std 0.003921568859368563 --out v3.safetensors > import.log 2>&1 || { cat import.log; fail "import"; }
+"$bramble" predict v3.safetensors --data "folder:$shared/imagenet/photos/val" --json > v3.json 2> v3.log || { cat v3.log; fail "predict on photos"; }
+python3 - <<'END' || fail "top-1 is not the published 61.2 %: $(cat v3.json)"
+import json
+assert abs(json.load(open("v3.json"))["top1"] - 0.612) < 0.02
+END
