@@ -18,6 +18,15 @@ for ranks in 2 3 5; do
   cmp 1.csv $ranks.csv || fail "$ranks ranks give other bytes"
 done
 
+for ranks in 2 3 5; do # one net in stages over the ranks
+  mpiexec -n $ranks "$bramble" predict m.safetensors --data shapes:64,101 --part test --stages auto --threads 1 --out s.csv > s.log 2>&1 || { cat s.log; fail "$ranks stages"; }
+  cmp 1.csv s.csv || fail "$ranks stages give other bytes"
+done
+"$bramble" plan predict m.safetensors --nodes 2 --memory 25MB > plan.log 2>&1
+[ $? = 5 ] && [ "$(wc -l < plan.log)" = 1 ] || fail "a net that does not fit: exit 5 and one line were expected: $(cat plan.log)"
+"$bramble" plan predict m.safetensors --nodes 2 --memory 100MB --json | grep -q '"stages"' || fail "plan"
+mpiexec -n 2 "$bramble" predict m.safetensors --data shapes:64,101 --stages 3 > s.log 2>&1 && fail "3 stages on 2 ranks were taken"
+
 "$bramble" predict m.safetensors --data shapes:64,101 --input 3 2> wrong.log && fail "--input without --output was taken"
 [ "$(wc -l < wrong.log)" = 1 ] || fail "wrong usage is one line"
 

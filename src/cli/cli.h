@@ -20,7 +20,6 @@ struct cli {
 
 /* A verb: runs and returns a status; the message of a failure is this thread's. Collective. */
 int cmd_train(struct cli *cli);
-int cmd_plan(struct cli *cli);
 int cmd_eval(struct cli *cli);
 int cmd_predict(struct cli *cli);
 int cmd_inspect(struct cli *cli);
@@ -31,6 +30,7 @@ int cmd_doctor(struct cli *cli);
 int cmd_advise(struct cli *cli);
 int cmd_bench(struct cli *cli);
 int cmd_import(struct cli *cli);
+int cmd_plan(struct cli *cli);
 
 /* True after SIGINT or SIGTERM; the second one ends the process at once. */
 bool cli_stopped(void);

@@ -1,4 +1,5 @@
 /* bramble plan train: what a run would need, without running it: memory of a rank by kind, arithmetic, and about how long an epoch takes. */
+#include "cli/stages.h"
 #include "cli/setup.h"
 
 #include <bramble/base/memory.h>
@@ -96,8 +97,9 @@ static int plan_train(struct cli *cli, struct setup_run *r) {
 }
 
 int cmd_plan(struct cli *cli) {
+  if (cli->options.n_subjects == 2 && strcmp(cli->options.subjects[0], "predict") == 0) return br_comm_agree(cli->comm, stages_print_plan(cli));
   if (cli->options.n_subjects != 2 || strcmp(cli->options.subjects[0], "train") != 0)
-    BR_FAIL(BR_ERROR_USAGE, "bramble plan takes the verb train and a net or model, as in: bramble plan train mobilenetv2 --input 128 --batch 24");
+    BR_FAIL(BR_ERROR_USAGE, "bramble plan takes train or predict and a net or model, as in: bramble plan train mobilenetv2 --input 128 --batch 24; bramble plan predict m.safetensors --nodes 3");
   struct setup_run run = {0};
   int status = br_comm_agree(cli->comm, plan_train(cli, &run));
   setup_close_run(&run);

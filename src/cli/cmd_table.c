@@ -129,7 +129,7 @@ static int task_options(struct cli *cli, enum br_table_model_kind kind, struct b
   *task = (struct br_task_options){.target = option_text(o, "target"), .features = option_text(o, "features"), .types = option_text(o, "types"), .drop_missing = option_flag(o, "drop-missing") || kind == BR_TABLE_LINEAR, .train_share = option_float(o, "split"), .seed = (uint64_t)option_int(o, "seed")};
   int criterion = option_choice(o, "criterion");
   task->classes = kind == BR_TABLE_TREE && (criterion == BR_TREE_GINI || criterion == BR_TREE_ENTROPY);
-  if (option_given(o, "memory")) task->memory_bytes = (size_t)option_size(o, "memory");
+  if (option_given(o, "memory")) task->memory_bytes = (size_t)option_sizes(o, "memory", 0);
   if (!task->target) BR_FAIL(BR_ERROR_USAGE, "--target is missing: the column to predict");
   return csv_options(cli, path, &task->csv);
 }

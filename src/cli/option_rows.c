@@ -91,7 +91,8 @@ const struct option_row option_rows[] = {
     {"balance", OPTION_TEXT, "equal", 0, 0, "equal|auto|LIST", TRAINING, "units each rank takes: equal, by speed measured each epoch, or in given proportion; not seen in the result", "--balance 1,1,0.5"},
     {"reduce", OPTION_CHOICE, "exact", 0, 0, "exact|float", TRAINING, "sums between ranks: exact, or of floats: half the bytes, other bits on other numbers of ranks", "--reduce float"},
     {"threads", OPTION_INT, "0", 0, 1024, NULL, DATA | FOR_INSPECT, "threads of each rank (0: the node's cores shared by its ranks); not seen in the result", "--threads 2"},
-    {"memory", OPTION_SIZE, NULL, 1e6, 1e15, NULL, DATA, "memory each rank may take (default: what is free)", "--memory 900MB"},
+    {"memory", OPTION_SIZES, NULL, 1e6, 1e15, NULL, DATA, "memory each rank may take, commas between where they differ (default: what is free)", "--memory 900MB"},
+    {"stages", OPTION_TEXT, NULL, 0, 0, "auto|N", FOR_PREDICT, "one net over all ranks in as many stages, a pipeline", "--stages auto"},
     {"repeats", OPTION_INT, "5", 1, 999, NULL, FOR_BENCH, "measured repeats after a warm-up", "--repeats 9"},
     /* output */
     {"out", OPTION_TEXT, NULL, 0, 0, "FILE", FOR_TRAIN | FOR_PREDICT | FOR_INSPECT | FOR_DATA | FOR_IMPORT | FOR_EXPORT | FOR_REPORT, "where the result goes", "--out m.safetensors"},

@@ -52,6 +52,16 @@ static int check_value(const struct option_row *row, const char *value) {
     case OPTION_CHOICE:
       if (choice_number(row, value) < 0) BR_FAIL(BR_ERROR_USAGE, "--%s %s: choose one of %s", row->name, value, row->choices);
       return BR_OK;
+    case OPTION_SIZES:
+      for (const char *p = value; *p;) {
+        char one[32];
+        size_t n = strcspn(p, ",");
+        snprintf(one, sizeof one, "%.*s", (int)(n < 31 ? n : 31), p);
+        number = n ? br_text_parse_bytes(one) : -1;
+        if (!(number >= row->min && number <= row->max)) BR_FAIL(BR_ERROR_USAGE, "--%s %s: sizes like 900MB or 2GB were expected, commas between", row->name, value);
+        p += n + (p[n] == ',');
+      }
+      return BR_OK;
     case OPTION_SIZE:
       number = br_text_parse_bytes(value);
       if (number < 0) BR_FAIL(BR_ERROR_USAGE, "--%s %s: a size like 900MB or 2GB was expected", row->name, value);
@@ -137,6 +147,15 @@ double option_size(const struct options *options, const char *name) {
   return text ? br_text_parse_bytes(text) : 0;
 }
 
+double option_sizes(const struct options *options, const char *name, int i) {
+  const char *text = option_text(options, name), *next;
+  char one[32];
+  if (!text) return 0;
+  for (; i > 0 && (next = strchr(text, ',')); i--) text = next + 1;
+  snprintf(one, sizeof one, "%.*s", (int)strcspn(text, ","), text);
+  return br_text_parse_bytes(one);
+}
+
 int option_choice(const struct options *options, const char *name) {
   const char *text = option_text(options, name);
   return text ? choice_number(&option_rows[row_of(name)], text) : -1;
@@ -148,6 +167,7 @@ static const char *placeholder(const struct option_row *row) {
     case OPTION_INT: return "N";
     case OPTION_FLOAT: return "X";
     case OPTION_SIZE: return "SIZE";
+    case OPTION_SIZES: return "SIZE,...";
     default: return row->choices;
   }
 }

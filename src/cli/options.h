@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum option_kind { OPTION_FLAG, OPTION_INT, OPTION_FLOAT, OPTION_SIZE, OPTION_CHOICE, OPTION_TEXT };
+enum option_kind { OPTION_FLAG, OPTION_INT, OPTION_FLOAT, OPTION_SIZE, OPTION_SIZES, OPTION_CHOICE, OPTION_TEXT };
 
 /* The verbs an option belongs to. */
 enum {
@@ -59,6 +59,7 @@ bool option_flag(const struct options *options, const char *name);
 int64_t option_int(const struct options *options, const char *name);
 double option_float(const struct options *options, const char *name);
 double option_size(const struct options *options, const char *name);
+double option_sizes(const struct options *options, const char *name, int i); /* of a list, its last for what lies behind; 0: not given */
 const char *option_text(const struct options *options, const char *name);
 /* Number of the chosen word in the row's choices. */
 int option_choice(const struct options *options, const char *name);

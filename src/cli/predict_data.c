@@ -1,9 +1,11 @@
 /* bramble predict MODEL --data SPEC: a data set on all ranks, several times over; rows of answers, times, accuracy, memory of each rank. */
 #include "cli/predict_data.h"
 #include "cli/setup.h"
+#include "cli/stages.h"
 
 #include <bramble/base/memory.h>
 #include <bramble/base/text.h>
+#include <bramble/net/cut.h>
 #include <bramble/predict/predict.h>
 #include <bramble/store/file.h>
 
@@ -11,7 +13,9 @@
 #include <string.h>
 
 struct task {
-  struct br_model *model;
+  struct br_model *model;  /* this rank's stage of it with --stages */
+  struct br_graph *net;    /* all of it */
+  bool staged;
   struct br_dataset *data;
   struct br_loader *loader;
   struct br_team *team;
@@ -35,7 +39,7 @@ static bool is_named(const char *class_name, const char *word) {
 /* Classes of the data are those of the net by name, or, where the net has no names, by number. */
 static int match_classes(struct task *t) {
   const struct br_dataset_info *info = br_dataset_info(t->data);
-  int classes = br_shape_channels(&t->model->graph->nodes[t->model->graph->output].shape), known = 0;
+  int classes = br_shape_channels(&t->net->nodes[t->net->output].shape), known = 0;
   if (info->classes == 0) return BR_OK;
   BR_TRY(br_memory_alloc((size_t)info->classes, sizeof *t->label_of, "classes", &t->label_of));
   for (int d = 0; d < info->classes; d++) {
@@ -62,16 +66,22 @@ static int open_all(struct cli *cli, struct task *t) {
   struct br_loader_options loader = {0};
   struct br_dataset_options data = {.part = option_choice(o, "part") == 0 ? BR_DATA_TRAIN : BR_DATA_TEST, .whole = !option_given(o, "part"), .limit = (uint64_t)option_int(o, "limit"), .skip_bad = option_flag(o, "skip-bad"), .seed = 1};
   if (option_text(o, "out")) BR_TRY(br_file_check_writable(option_text(o, "out")));
-  BR_TRY(setup_open_model(cli, o->subjects[0], NULL, &t->model, &recipe));
+  t->staged = option_given(o, "stages");
+  if (t->staged)
+    BR_TRY(stages_load(cli, o->subjects[0], &t->model));
+  else
+    BR_TRY(setup_open_model(cli, o->subjects[0], NULL, &t->model, &recipe));
+  t->net = t->model->graph;
+  if (t->staged) BR_TRY(br_model_load_graph(o->subjects[0], &t->net));
   BR_TRY(br_dataset_open(option_text(o, "data"), &data, &t->data));
-  BR_TRY(setup_preprocess(cli, t->model->graph, br_dataset_info(t->data)->name, &loader.preprocess));
+  BR_TRY(setup_preprocess(cli, t->net, br_dataset_info(t->data)->name, &loader.preprocess));
   bool pictures = br_dataset_info(t->data)->H == 0;
   loader.preprocess.resize_shorter = pictures ? (int)option_int(o, "resize-shorter") : 0;
   if (!option_given(o, "mean") && !option_given(o, "std")) BR_TRY(setup_read_preprocess(t->model, &loader.preprocess));
   loader.dataset = t->data;
   BR_TRY(br_loader_open(&loader, &t->loader));
   BR_TRY(cli_open_team(cli, &t->team));
-  BR_TRY(br_predictor_open(t->model, t->data, t->loader, t->team, &t->predictor));
+  if (!t->staged) BR_TRY(br_predictor_open(t->model, t->data, t->loader, t->team, &t->predictor));
   t->names = setup_class_names(t->model);
   BR_TRY(match_classes(t));
   t->runs = (int)option_int(o, "runs");
@@ -171,7 +181,10 @@ static int run(struct cli *cli, struct task *t) {
   BR_TRY(br_comm_agree_equal(cli->comm, br_dataset_info(t->data)->fingerprint, "the data"));
   for (int r = 0; r < t->runs; r++) {
     br_memory_free(t->answers);
-    BR_TRY(br_predictor_run(t->predictor, cli->comm, &t->answers, &t->seconds[r]));
+    if (t->staged)
+      BR_TRY(br_stages_run(cli->comm, t->team, t->model, t->data, t->loader, &t->answers, &t->seconds[r]));
+    else
+      BR_TRY(br_predictor_run(t->predictor, cli->comm, &t->answers, &t->seconds[r]));
     cli_progress(cli, (double)(r + 1) / t->runs, "run %d of %d", r + 1, t->runs);
   }
   cli_progress_end(cli);
@@ -193,6 +206,7 @@ int predict_data(struct cli *cli) {
   br_team_close(t.team);
   br_loader_close(t.loader);
   br_dataset_close(t.data);
+  if (t.staged) br_graph_close(t.net);
   br_model_close(t.model);
   return status;
 }

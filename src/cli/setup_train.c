@@ -303,7 +303,7 @@ struct br_plan_request setup_plan_request(struct cli *cli, const struct setup_ru
 }
 
 double setup_memory_limit(struct cli *cli) {
-  if (option_given(&cli->options, "memory")) return option_size(&cli->options, "memory");
+  if (option_given(&cli->options, "memory")) return option_sizes(&cli->options, "memory", br_comm_rank(cli->comm));
   size_t free_bytes = br_memory_available_bytes();
   return free_bytes ? (double)free_bytes / br_comm_node_size(cli->comm) + (double)br_memory_rss_bytes() : 0;
 }

@@ -1,6 +1,7 @@
 /* Models in and out of safetensors files. */
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
+#include <bramble/net/cut.h>
 #include <bramble/net/model.h>
 #include <bramble/store/safetensors.h>
 
@@ -115,7 +116,7 @@ static int load_param(const struct br_safetensors *file, const char *path, const
   return BR_OK;
 }
 
-static int load_from(const struct br_safetensors *file, const char *path, struct br_model **out) {
+static int load_graph(const struct br_safetensors *file, const char *path, struct br_graph **out) {
   const char *format = br_safetensors_metadata(file, "format"), *text = br_safetensors_metadata(file, "net");
   if (!format || strcmp(format, FORMAT) != 0 || !text)
     BR_FAIL(BR_ERROR_DATA, "%s: is a safetensors file but not a net of Bramble's (its metadata has no format \"%s\")", path, FORMAT);
@@ -123,10 +124,16 @@ static int load_from(const struct br_safetensors *file, const char *path, struct
   BR_TRY(br_graph_parse(path, text, &graph));
   int status = BR_OK;
   for (int p = 0; status == BR_OK && p < graph->n_params; p++) status = check_param(file, path, &graph->params[p]);
-  if (status != BR_OK) {
+  if (status == BR_OK)
+    *out = graph;
+  else
     br_graph_close(graph);
-    return status;
-  }
+  return status;
+}
+
+/* The parameters of `graph`, which it takes, and the metadata. */
+static int load_from(const struct br_safetensors *file, const char *path, struct br_graph *graph, struct br_model **out) {
+  int status = BR_OK;
   struct br_model *model;
   BR_TRY(br_model_open(graph, &model));
   for (int p = 0; status == BR_OK && p < graph->n_params; p++) status = load_param(file, path, model, &graph->params[p]);
@@ -141,10 +148,36 @@ static int load_from(const struct br_safetensors *file, const char *path, struct
 }
 
 int br_model_load(const char *path, struct br_model **out) {
-  *out = NULL;
   struct br_safetensors *file;
+  struct br_graph *graph;
+  *out = NULL;
   BR_TRY(br_safetensors_open(path, &file));
-  int status = load_from(file, path, out);
+  int status = load_graph(file, path, &graph);
+  if (status == BR_OK) status = load_from(file, path, graph, out);
+  br_safetensors_close(file);
+  return status;
+}
+
+int br_model_load_part(const char *path, int first, int last, struct br_model **out) {
+  struct br_safetensors *file;
+  struct br_graph *graph, *part = NULL;
+  *out = NULL;
+  BR_TRY(br_safetensors_open(path, &file));
+  int status = load_graph(file, path, &graph);
+  if (status == BR_OK) {
+    status = br_graph_cut(graph, first, last, &part);
+    br_graph_close(graph);
+  }
+  if (status == BR_OK) status = load_from(file, path, part, out);
+  br_safetensors_close(file);
+  return status;
+}
+
+int br_model_load_graph(const char *path, struct br_graph **out) {
+  struct br_safetensors *file;
+  *out = NULL;
+  BR_TRY(br_safetensors_open(path, &file));
+  int status = load_graph(file, path, out);
   br_safetensors_close(file);
   return status;
 }

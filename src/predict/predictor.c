@@ -1,5 +1,7 @@
 /* Predictions over a data set. Every thread has an exec and takes a chunk of samples by itself: reading, resizing, net, answers. A rank draws as many chunks
  * from the counter as it has threads, and again when they are done. */
+#include "predict/answer.h"
+
 #include <bramble/base/clock.h>
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
@@ -83,18 +85,6 @@ void br_predictor_close(struct br_predictor *p) {
   br_memory_free(p);
 }
 
-/* The first of equal scores is the better. */
-static void pick(const float *scores, int classes, struct br_answer *answer) {
-  int n = 0;
-  for (int k = 0; k < BR_PREDICT_TOP; k++) answer->top[k] = -1;
-  for (int c = 0; c < classes; c++) {
-    int at = n < BR_PREDICT_TOP ? n++ : BR_PREDICT_TOP;
-    for (; at > 0 && scores[c] > answer->probability[at - 1]; at--)
-      if (at < BR_PREDICT_TOP) answer->top[at] = answer->top[at - 1], answer->probability[at] = answer->probability[at - 1];
-    if (at < BR_PREDICT_TOP) answer->top[at] = c, answer->probability[at] = scores[c];
-  }
-}
-
 static void fail(struct br_predictor *p, int status) {
   int none = BR_OK;
   if (__atomic_compare_exchange_n(&p->status, &none, status, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) snprintf(p->message, sizeof p->message, "%s", br_error_message());
@@ -119,7 +109,7 @@ static void do_chunk(struct br_predictor *p, struct seat *seat, uint64_t first, 
   for (int i = 0; i < n; i++) {
     struct br_answer *answer = &p->found[at + (size_t)i];
     *answer = (struct br_answer){.sample = (int64_t)index[i], .label = seat->label[i]};
-    pick(scores + (size_t)i * (size_t)p->classes, p->classes, answer);
+    br__answer_pick(scores + (size_t)i * (size_t)p->classes, p->classes, answer);
   }
 }
 
@@ -141,27 +131,6 @@ static void member(void *arg, struct br_part part) {
   }
 }
 
-static int by_sample(const void *a, const void *b) {
-  const struct br_answer *x = a, *y = b;
-  return (x->sample > y->sample) - (x->sample < y->sample);
-}
-
-static int collect(struct br_predictor *p, struct br_comm *comm, struct br_answer **answers) {
-  size_t *sizes, bytes = p->n_found * sizeof *p->found, total = 0, count = (size_t)br_dataset_info(p->dataset)->count;
-  unsigned char *all = NULL;
-  BR_TRY(br_memory_alloc((size_t)br_comm_size(comm), sizeof *sizes, "answers", &sizes));
-  int status = br_comm_gather(comm, p->found, bytes, 0, &all, sizes);
-  for (int r = 0; status == BR_OK && br_comm_rank(comm) == 0 && r < br_comm_size(comm); r++) total += sizes[r];
-  br_memory_free(sizes);
-  if (status == BR_OK && br_comm_rank(comm) == 0) {
-    *answers = (struct br_answer *)all;
-    qsort(*answers, total / sizeof **answers, sizeof **answers, by_sample);
-    for (size_t i = 0; i < count && status == BR_OK; i++)
-      if (total != count * sizeof **answers || (*answers)[i].sample != (int64_t)i) status = br_error_set(BR_ERROR_COMM, "sample %zu was not answered exactly once", i);
-  }
-  return status;
-}
-
 int br_predictor_run(struct br_predictor *p, struct br_comm *comm, struct br_answer **answers, double *seconds) {
   *answers = NULL;
   p->n_found = 0;
@@ -175,5 +144,5 @@ int br_predictor_run(struct br_predictor *p, struct br_comm *comm, struct br_ans
   br_counter_close(p->counter);
   if (p->status != BR_OK) br_error_set(p->status, "%s", p->message);
   BR_TRY(br_comm_agree(comm, p->status));
-  return br_comm_agree(comm, collect(p, comm, answers));
+  return br_comm_agree(comm, br__answers_collect(comm, p->found, p->n_found, (size_t)br_dataset_info(p->dataset)->count, answers));
 }
