@@ -10,6 +10,7 @@
 #include <bramble/base/memory.h>
 #include <bramble/net/exec.h>
 #include <bramble/net/onnx.h>
+#include <bramble/net/zoo.h>
 #include <bramble/store/file.h>
 #include <bramble/store/npy.h>
 
@@ -101,6 +102,49 @@ static void test_vectors(void **state) {
   }
 }
 
+/* Nets of the zoo, written and read back, answer with the same bits. */
+static void test_written(void **state) {
+  (void)state;
+  static const char *const zoo[] = {"lenet", "mlp", "resnet20", "squeezenet1.1", "mobilenetv2", "mobilenetv3-small"};
+  for (size_t i = 0; i < sizeof zoo / sizeof *zoo; i++) {
+    struct br_graph *graph;
+    struct br_model *model, *again;
+    struct br_exec *exec[2];
+    struct br_border border;
+    char path[64];
+    if (br_zoo_open(zoo[i], &(struct br_zoo_options){.bn_momentum = -1, .bn_eps = -1, .dropout = -1}, &graph) != BR_OK) fail_msg("%s", br_error_message());
+    assert_int_equal(br_model_open(graph, &model), BR_OK);
+    br_graph_init(graph, 1, model->trained, model->statistics);
+    assert_int_equal(br_model_set(model, "classes", "[\"a\",\"b\"]"), BR_OK);
+    snprintf(path, sizeof path, "test_onnx.%d.onnx", (int)getpid());
+    if (br_onnx_write(model, path) != BR_OK) fail_msg("%s: %s", zoo[i], br_error_message());
+    if (br_onnx_read(path, NULL, &again) != BR_OK) fail_msg("%s: %s", zoo[i], br_error_message());
+    unlink(path);
+    assert_string_equal(br_model_get(again, "classes"), "[\"a\",\"b\"]");
+    size_t inputs = br_shape_count(&graph->nodes[0].shape), outputs = br_shape_count(&graph->nodes[graph->output].shape);
+    float *x, *y[2];
+    assert_int_equal(br_memory_alloc(inputs, sizeof *x, "input", &x), BR_OK);
+    for (size_t k = 0; k < inputs; k++) x[k] = (float)(k * 2654435761u % 1000) / 500 - 1;
+    struct br_model *models2[] = {model, again};
+    assert_int_equal(br_border_open(again, &border), BR_OK);
+    assert_true(border.batched && border.inputs[0].d[1] == br_shape_channels(&graph->nodes[0].shape));
+    br_border_free(&border);
+    for (int m = 0; m < 2; m++) {
+      assert_int_equal(br_exec_open(models2[m]->graph, &(struct br_exec_options){.mode = BR_EXEC_INFER, .N = 1, .members = 1, .fuse = true}, &exec[m]), BR_OK);
+      assert_int_equal(br_memory_alloc(outputs, sizeof(float), "output", &y[m]), BR_OK);
+      assert_int_equal(br_shape_count(&models2[m]->graph->nodes[models2[m]->graph->output].shape), outputs);
+      br_exec_run(exec[m], &(struct br_run){.trained = models2[m]->trained, .statistics = models2[m]->statistics, .x = x, .n = 1}, BR_PART_ALL);
+      memcpy(y[m], br_exec_output(exec[m]), outputs * sizeof(float));
+      br_exec_close(exec[m]);
+    }
+    if (memcmp(y[0], y[1], outputs * sizeof(float)) != 0) fail_msg("%s gives other bits after it was written and read", zoo[i]);
+    br_memory_free(x);
+    for (int m = 0; m < 2; m++) br_memory_free(y[m]);
+    br_model_close(model);
+    br_model_close(again);
+  }
+}
+
 /* A file of these bytes is refused as bad data, in one line, quickly; or, where the damage cannot be seen, read. */
 static bool refused(const unsigned char *bytes, size_t n) {
   char path[64];
@@ -180,7 +224,7 @@ int main(void) {
   }
   const char *found = test_shared("data");
   snprintf(shared, sizeof shared, "%s", found ? found : "");
-  const struct CMUnitTest with_data[] = {cmocka_unit_test(test_vectors), cmocka_unit_test(test_damaged)}, alone[] = {cmocka_unit_test(test_nested)};
+  const struct CMUnitTest with_data[] = {cmocka_unit_test(test_vectors), cmocka_unit_test(test_damaged)}, alone[] = {cmocka_unit_test(test_written), cmocka_unit_test(test_nested)};
   if (!found)
     printf("# SKIP test_vectors, test_damaged: the shared data are missing (set BRAMBLE_SHARED)\n");
   else if (cmocka_run_group_tests(with_data, NULL, NULL) != 0)

@@ -30,6 +30,7 @@ int cmd_doctor(struct cli *cli);
 int cmd_advise(struct cli *cli);
 int cmd_bench(struct cli *cli);
 int cmd_import(struct cli *cli);
+int cmd_export(struct cli *cli);
 int cmd_plan(struct cli *cli);
 
 /* True after SIGINT or SIGTERM; the second one ends the process at once. */

@@ -9,3 +9,8 @@ int br_onnx_read(const char *path, const struct br_onnx_options *options, struct
   *out = NULL;
   BR_FAIL(BR_ERROR_FAILED, "%s: " MEND, path);
 }
+
+int br_onnx_write(const struct br_model *model, const char *path) {
+  (void)model;
+  BR_FAIL(BR_ERROR_FAILED, "%s: " MEND, path);
+}

@@ -46,4 +46,8 @@ struct br_onnx_options {
  * Errors: BR_ERROR_DATA for files that are damaged, not supported (naming node, operator and opset) or not sound. */
 int br_onnx_read(const char *path, const struct br_onnx_options *options, struct br_model **out);
 
+/* Writes the model as ONNX of opset 17, pictures as N,C,H,W and the batch symbolic. Errors: BR_ERROR_DATA naming an operator without a counterpart;
+ * BR_ERROR_FAILED. */
+int br_onnx_write(const struct br_model *model, const char *path);
+
 #endif

@@ -206,7 +206,7 @@ const struct br_op br_op_tile = {.name = "tile", .min_inputs = 1, .max_inputs = 
 const struct br_op br_op_pad = {.name = "pad",
                                 .min_inputs = 1,
                                 .max_inputs = 1,
-                                .attributes = {PER_AXIS("before", NAN, 0, 1e6), PER_AXIS("after", NAN, 0, 1e6), {"mode", BR_ATTRIBUTE_WORD, 0, 0, 3, 1, "constant|reflect|edge|wrap"}, {"value", BR_ATTRIBUTE_NUMBERS, 0, -1e38, 1e38, 1, NULL}},
+                                .attributes = {PER_AXIS("before", NAN, 0, 1e6), PER_AXIS("after", NAN, 0, 1e6), {"mode", BR_ATTRIBUTE_WORD, 0, 0, 3, 1, "constant|reflect|edge|wrap"}, {"value", BR_ATTRIBUTE_REAL, 0, -1e38, 1e38, 1, NULL}},
                                 .shape = pad_shape,
                                 .forward = pad_forward};
 const struct br_op br_op_gather = {.name = "gather", .min_inputs = 1, .max_inputs = 1, .attributes = {{"axis", BR_ATTRIBUTE_NUMBERS, NAN, 1, BR_MAX_RANK - 1, 1, NULL}, {"count", BR_ATTRIBUTE_NUMBERS, NAN, 1, 1e9, 1, NULL}}, .shape = gather_shape, .forward = gather_forward};

@@ -72,13 +72,13 @@ static void lrn_forward(const struct br_op_args *args, struct br_part part) {
   }
 }
 
-#define EPS {"eps", BR_ATTRIBUTE_NUMBERS, 1e-5, 0, 1, 1, NULL}
+#define EPS {"eps", BR_ATTRIBUTE_REAL, 1e-5, 0, 1, 1, NULL}
 
 const struct br_op br_op_layernorm = {.name = "layernorm", .min_inputs = 1, .max_inputs = 1, .attributes = {EPS}, .shape = shape, .forward = layer_forward};
 const struct br_op br_op_instancenorm = {.name = "instancenorm", .min_inputs = 1, .max_inputs = 1, .attributes = {EPS}, .shape = shape, .forward = instance_forward};
 const struct br_op br_op_lrn = {.name = "lrn",
                                 .min_inputs = 1,
                                 .max_inputs = 1,
-                                .attributes = {{"size", BR_ATTRIBUTE_NUMBERS, NAN, 1, 1e6, 1, NULL}, {"alpha", BR_ATTRIBUTE_NUMBERS, 1e-4, 0, 1e6, 1, NULL}, {"beta", BR_ATTRIBUTE_NUMBERS, 0.75, 0, 1e3, 1, NULL}, {"bias", BR_ATTRIBUTE_NUMBERS, 1, 0, 1e6, 1, NULL}},
+                                .attributes = {{"size", BR_ATTRIBUTE_NUMBERS, NAN, 1, 1e6, 1, NULL}, {"alpha", BR_ATTRIBUTE_REAL, 1e-4, 0, 1e6, 1, NULL}, {"beta", BR_ATTRIBUTE_REAL, 0.75, 0, 1e3, 1, NULL}, {"bias", BR_ATTRIBUTE_REAL, 1, 0, 1e6, 1, NULL}},
                                 .shape = lrn_shape,
                                 .forward = lrn_forward};

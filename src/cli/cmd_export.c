@@ -1,0 +1,20 @@
+/* bramble export: a model as an ONNX file. */
+#include "cli/setup.h"
+
+#include <bramble/net/onnx.h>
+#include <bramble/store/file.h>
+
+static int export_model(struct cli *cli, struct br_model **model) {
+  const char *out = option_text(&cli->options, "out");
+  BR_TRY(br_file_check_writable(out));
+  BR_TRY(br_model_load(cli->options.subjects[0], model));
+  return br_onnx_write(*model, out);
+}
+
+int cmd_export(struct cli *cli) {
+  if (cli->options.n_subjects != 1 || !option_text(&cli->options, "out")) BR_FAIL(BR_ERROR_USAGE, "bramble export takes one model and --out, as in: bramble export m.safetensors --out m.onnx");
+  struct br_model *model = NULL;
+  int status = cli->speaks ? export_model(cli, &model) : BR_OK;
+  br_model_close(model);
+  return br_comm_agree(cli->comm, status);
+}
