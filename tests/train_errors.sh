@@ -52,7 +52,7 @@ expect 5 'even --threads 1 --micro-batch 1 needs' $lenet --memory 1MB
 expect 0 'together .* a rank' "$bramble" train lenet --limit 32 --epochs 1
 expect 0 'activations' "$bramble" plan train lenet --limit 200
 expect 0 '"total_bytes":' "$bramble" plan train lenet --limit 200 --json
-expect 2 'plan takes the verb train' "$bramble" plan lenet
+expect 2 'plan takes train' "$bramble" plan lenet
 
 # a run that diverges, in each way of synchronising; a disk that is full
 expect 1 'gradient of [a-z0-9.]+ is .* epoch 1, step [0-9]+, unit|diverged' $lenet --lr 900
