@@ -117,7 +117,7 @@ static void test_mistakes(void **state) {
       {"x = input 0 8 3", "1:11: sizes=0: 0 is not within"},
       {"x = input 1000000 1000000 1000000", "1:1: node x: an output of 1x1000000x1000000x1000000 is not possible"},
       {"x = input 1000 1000 1000\na = flatten x\nb = dense a out=100000000", "3:1: node b: a weight of 1000000000x100000000 is more than a tensor can have"},
-      {"x = input 8\ny = input 8", "a net has one input, and it is the first node"},
+      {"x = input 8\nx = input 8", "2:1: x is defined already, on line 1"},
       {"x = input 8\n= relu x", "2:1: '=' where a node's name was expected"},
       {"x = input 8\ny relu x", "2:3: '=' was expected after the name y"},
       {"x = input 8\ny =", "2:4: the line ends where an operator was expected"},

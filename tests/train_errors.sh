@@ -52,7 +52,7 @@ expect 5 'even --threads 1 --micro-batch 1 needs' $lenet --memory 1MB
 expect 0 'together .* a rank' "$bramble" train lenet --limit 32 --epochs 1
 expect 0 'activations' "$bramble" plan train lenet --limit 200
 expect 0 '"total_bytes":' "$bramble" plan train lenet --limit 200 --json
-expect 2 'plan takes train or predict' "$bramble" plan lenet
+expect 2 'plan takes train' "$bramble" plan lenet
 
 # a run that diverges, in each way of synchronising; a disk that is full
 expect 1 'gradient of [a-z0-9.]+ is .* epoch 1, step [0-9]+, unit|diverged' $lenet --lr 900
@@ -128,6 +128,8 @@ for part in train test; do
   done
 done
 expect 0 'its last layer, fc3, starts anew' "$bramble" train base.safetensors --data folder:folder --batch 4 --micro-batch 4 --epochs 1 --out two.safetensors
+expect 0 'starts anew' "$bramble" train base.safetensors --classes 12 --limit 32 --epochs 1
+expect 2 'the data has 10 classes, the net has 3 outputs' "$bramble" train base.safetensors --classes 3 --limit 32 --epochs 1 --quiet
 expect 0 'fc3 = dense relu4 out=2' "$bramble" inspect two.safetensors
 expect 0 'sha256' "$bramble" train lenet --loss mse --limit 64 --epochs 1 --lr 0.01 --out mse.safetensors
 expect 0 'loss = mse' "$bramble" inspect mse.safetensors

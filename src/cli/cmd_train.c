@@ -222,7 +222,7 @@ static int save(struct training *t) {
     if (t->out) br_note("stopped after step %lld; the same command with --resume goes on from there", (long long)t->result.steps);
     return BR_OK;
   }
-  if (t->out && t->run.options.keep != BR_KEEP_BEST) BR_TRY(br_model_save(t->run.model, t->out));
+  if (t->out && (t->run.options.keep != BR_KEEP_BEST || t->result.best_epoch == 0)) BR_TRY(br_model_save(t->run.model, t->out));
   if (t->out) BR_TRY(br_hash_file(t->out, hash));
   put_line(t, result_json(t, t->out ? hash : NULL));
   if (option_flag(&t->cli->options, "json")) return BR_OK;

@@ -102,6 +102,15 @@ static int parse_input(const char *text, int *H, int *W) {
   return BR_OK;
 }
 
+/* --classes, where it is given. */
+static int read_classes(struct cli *cli, int *classes) {
+  const char *text = option_text(&cli->options, "classes");
+  if (!text) return BR_OK;
+  *classes = atoi(text);
+  if (*classes < 1 || *classes > 1000000) BR_FAIL(BR_ERROR_USAGE, "--classes %s: a number from 1 to 1000000 was expected", text);
+  return BR_OK;
+}
+
 static int zoo_options(struct cli *cli, const struct br_dataset_info *info, struct br_zoo_options *zoo) {
   const struct options *o = &cli->options;
   *zoo = (struct br_zoo_options){.width = option_float(o, "width"), .hidden = option_text(o, "hidden"), .stem_stride = (int)option_int(o, "stem-stride"), .bn_momentum = option_float(o, "bn-momentum"),
@@ -110,11 +119,8 @@ static int zoo_options(struct cli *cli, const struct br_dataset_info *info, stru
     zoo->classes = info->classes;
     zoo->C = info->C;
   }
-  const char *classes = option_text(o, "classes"), *input = option_text(o, "input");
-  if (classes) {
-    zoo->classes = atoi(classes);
-    if (zoo->classes < 1 || zoo->classes > 1000000) BR_FAIL(BR_ERROR_USAGE, "--classes %s: a number from 1 to 1000000 was expected", classes);
-  }
+  const char *input = option_text(o, "input");
+  BR_TRY(read_classes(cli, &zoo->classes));
   if (input) BR_TRY(parse_input(input, &zoo->H, &zoo->W));
   return BR_OK;
 }
@@ -188,7 +194,7 @@ static int replace_head(struct cli *cli, int classes, struct br_model **model) {
   br_model_copy_params(fresh, old, &missing);
   const char *preprocess = br_model_get(old, "preprocess");
   int status = preprocess ? br_model_set(fresh, "preprocess", preprocess) : BR_OK;
-  if (cli->speaks) br_note("the model has %d classes, the data %d: its last layer, %s, starts anew", br_shape_channels(&old->graph->nodes[old->graph->output].shape), classes, graph->nodes[head].name);
+  if (cli->speaks) br_note("the model has %d classes, now it is to have %d: its last layer, %s, starts anew", br_shape_channels(&old->graph->nodes[old->graph->output].shape), classes, graph->nodes[head].name);
   br_model_close(old);
   *model = fresh;
   return status;
@@ -198,8 +204,10 @@ static int open_model_file(struct cli *cli, const char *path, const struct br_da
   BR_TRY(br_model_load(path, model));
   const struct br_graph *graph = (*model)->graph;
   if (option_given(&cli->options, "loss")) BR_FAIL(BR_ERROR_USAGE, "--loss: a model file keeps the loss it was trained with; name a net to train with another");
-  if (!info || info->classes < 1 || info->classes == br_shape_channels(&graph->nodes[graph->output].shape)) return BR_OK;
-  return replace_head(cli, info->classes, model);
+  int classes = info ? info->classes : 0;
+  BR_TRY(read_classes(cli, &classes));
+  if (classes < 1 || classes == br_shape_channels(&graph->nodes[graph->output].shape)) return BR_OK;
+  return replace_head(cli, classes, model);
 }
 
 int setup_read_onnx(struct cli *cli, const char *path, struct br_model **model) {
