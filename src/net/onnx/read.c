@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define MIN_OPSET 7
-#define MAX_OPSET 23
+#define MAX_OPSET 28
 
 static int find_opset(struct importer *imp) {
   const Onnx__ModelProto *m = imp->model;
