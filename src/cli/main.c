@@ -22,7 +22,6 @@ static const struct verb {
     {"plan", FOR_PLAN, cmd_plan, "train NET|predict MODEL", "what training would need: memory of a rank by kind, arithmetic, time; or which stage of a net goes to which node"},
     {"eval", FOR_EVAL, cmd_eval, "MODEL", "accuracy, loss, per class, confusion matrix; every sample exactly once"},
     {"predict", FOR_PREDICT, cmd_predict, "MODEL [PICTURE...]", "the most likely classes of pictures or a data set (--data); raw tensors (--input)"},
-    {"plan", FOR_PLAN, cmd_plan, "predict MODEL", "which stage of a net goes to which node, and what it needs there"},
     {"export", FOR_EXPORT, cmd_export, "MODEL", "a model as an ONNX file"},
     {"import", FOR_IMPORT, cmd_import, "FILE.onnx", "an ONNX file as a model of Bramble's"},
     {"inspect", FOR_INSPECT, cmd_inspect, "MODEL|NET|DATA|CSV", "net text, shapes, parameters, work; classes and counts of data; columns of a CSV file"},

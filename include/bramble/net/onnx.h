@@ -42,7 +42,7 @@ struct br_onnx_options {
   int H, W; /* height and width of pictures where the file leaves them open; 0: not known */
 };
 
-/* Reads an ONNX file of opset 7 to 21 into a model, with the class names and preprocessing where Bramble has written it. *out is the caller's.
+/* Reads an ONNX file of opset 7 to 28 into a model, with the class names and preprocessing where Bramble has written it. *out is the caller's.
  * Errors: BR_ERROR_DATA for files that are damaged, not supported (naming node, operator and opset) or not sound. */
 int br_onnx_read(const char *path, const struct br_onnx_options *options, struct br_model **out);
 

@@ -431,7 +431,7 @@ static const struct {
 static const struct {
   const char *name, *op;
   int result;
-} unaries[] = {{"Relu", "relu", -1}, {"Sigmoid", "sigmoid", -1}, {"HardSwish", "hardswish", -1}, {"Tanh", "tanh", -1}, {"Softplus", "softplus", -1}, {"Mish", "mish", -1}, {"Selu", "selu", -1},
+} unaries[] = {{"Relu", "relu", -1}, {"Sigmoid", "sigmoid", -1}, {"HardSwish", "hardswish", -1}, {"Tanh", "tanh", -1}, {"Softplus", "softplus", -1}, {"Mish", "mish", -1}, 
                {"Softsign", "softsign", -1}, {"Erf", "erf", -1}, {"Exp", "exp", -1}, {"Log", "log", -1}, {"Neg", "neg", -1}, {"Abs", "abs", -1}, {"Sqrt", "sqrt", -1}, {"Reciprocal", "reciprocal", -1},
                {"Floor", "floor", -1}, {"Ceil", "ceil", -1}, {"Round", "round", -1}, {"Sign", "sign", -1}, {"Not", "not", ONNX_BOOL}};
 
@@ -455,6 +455,11 @@ int br__onnx_map_simple(const struct call *call, bool *known) {
     if (strcmp(type, reductions[i].name) == 0) return reduce(call, reductions[i].before, reductions[i].op, reductions[i].after);
   if (strcmp(type, "LeakyRelu") == 0) return with_alpha(call, "leakyrelu", 0.01f);
   if (strcmp(type, "Elu") == 0) return with_alpha(call, "elu", 1);
+  if (strcmp(type, "Selu") == 0) {
+    char line[80];
+    snprintf(line, sizeof line, "selu alpha=%.9g gamma=%.9g", call_float(call, "alpha", 1.67326319217681884765625), call_float(call, "gamma", 1.05070102214813232421875));
+    return unary(call, line, ONNX_FLOAT);
+  }
   *known = false;
   return BR_OK;
 }

@@ -46,6 +46,7 @@ int map_flatten(const struct call *call) {
   int64_t axis = call_int(call, "axis", 1), d[2] = {1, 1};
   if (axis < 0) axis += v->rank;
   if (axis < 0 || axis > v->rank) BR_FAIL(BR_ERROR_DATA, "axis %lld of %d", (long long)axis, v->rank);
+  if (call->imp->batched && axis == 0) BR_FAIL(BR_ERROR_DATA, "joins the samples of the batch");
   for (int i = 0; i < v->rank; i++) d[i >= axis] *= v->d[i];
   return reshaped(call, 2, d);
 }
@@ -161,7 +162,10 @@ int map_slice(const struct call *call) {
     end = step > 0 ? clamp(end, 0, size) : clamp(end, -1, size - 1);
     int64_t count = step > 0 ? (end - start + step - 1) / step : (start - end - step - 1) / -step;
     if (count < 1) BR_FAIL(BR_ERROR_DATA, "nothing is left of axis %d", axis);
-    if (call->imp->batched && axis == 0 && start == 0 && step == 1 && ends[i] > (int64_t)1 << 30) continue; /* the whole batch */
+    if (call->imp->batched && axis == 0) {
+      if (start == 0 && step == 1 && ends[i] > (int64_t)1 << 30) continue; /* the whole batch */
+      BR_FAIL(BR_ERROR_DATA, "takes some of the samples of the batch");
+    }
     BR_TRY(call_sliced(call, &v, axis, start, count, step, &next));
     v = next;
   }

@@ -340,6 +340,7 @@ int map_spacetodepth(const struct call *call) {
   struct value *v = call->in[0];
   int64_t b = call_int(call, "blocksize", 0);
   BR_TRY(call_as_node(call, v));
+  if (strcmp(call_word(call, "mode", "DCR"), "DCR") != 0) BR_FAIL(BR_ERROR_DATA, "only mode=DCR is supported");
   if (v->rank != 4 || b < 1 || b > 10000 || v->d[2] % b || v->d[3] % b) BR_FAIL(BR_ERROR_DATA, "blocksize=%lld does not fit its input", (long long)b);
   int64_t C = v->d[1], H = v->d[2] / b, W = v->d[3] / b;
   return shuffle(call, v, (int64_t[]){v->d[0], C, H, b, W, b}, (int[]){0, 3, 5, 1, 2, 4}, (int64_t[]){v->d[0], C * b * b, H, W});

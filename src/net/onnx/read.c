@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define MIN_OPSET 7
-#define MAX_OPSET 23
+#define MAX_OPSET 28
 
 static int find_opset(struct importer *imp) {
   const Onnx__ModelProto *m = imp->model;
@@ -143,6 +143,7 @@ static int add_outputs(struct importer *imp, const Onnx__GraphProto *g, struct b
     struct value *v = br__onnx_find(imp, name);
     if (!v) BR_FAIL(BR_ERROR_DATA, "output %.80s is made by no node", name);
     struct call call = {.imp = imp, .node = &(Onnx__NodeProto){.n_output = 1, .output = (char *[]){(char *)(uintptr_t)name}}};
+    if (v->constant && imp->batched) BR_FAIL(BR_ERROR_DATA, "output %.80s is the same for every sample of the batch", name);
     BR_TRY(call_as_node(&call, v));
     int node = v->node;
     if (v->flat_rank) BR_TRY(call_ordered(&call, v, v->order, &node));

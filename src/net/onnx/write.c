@@ -277,6 +277,13 @@ static int write_with_alpha(struct build *b, const struct br_node *node) {
   return BR_OK;
 }
 
+static int write_selu(struct build *b, const struct br_node *node) {
+  Onnx__NodeProto *made = br__build_node(b, "Selu", node->name, IN(name_of(b, node->inputs[0])));
+  br__build_float(b, made, "alpha", number(node, "alpha", 0));
+  br__build_float(b, made, "gamma", number(node, "gamma", 0));
+  return BR_OK;
+}
+
 /* x times f(x), in two nodes. */
 static int write_silu(struct build *b, const struct br_node *node) {
   const char *x = name_of(b, node->inputs[0]), *gate = br__build_name(b, "%s.gate", node->name);
@@ -356,12 +363,12 @@ static const struct {
 } writers[] = {{"conv", write_conv}, {"convtranspose", write_convtranspose}, {"maxpool", write_pool}, {"avgpool", write_pool}, {"resize", write_resize}, {"batchnorm", write_batchnorm}, {"instancenorm", write_instancenorm},
                {"layernorm", write_layernorm}, {"lrn", write_lrn}, {"dense", write_dense}, {"matmul", write_matmul}, {"concat", write_concat}, {"reshape", write_reshape}, {"flatten", write_reshape}, {"transpose", write_transpose},
                {"slice", write_slice}, {"tile", write_tile}, {"pad", write_pad}, {"dropout", write_same}, {"relu6", write_clip}, {"clip", write_clip}, {"hardsigmoid", write_hardsigmoid}, {"elu", write_with_alpha},
-               {"leakyrelu", write_with_alpha}, {"silu", write_silu}, {"mish", write_mish}, {"gelu", write_gelu}, {"prelu", write_prelu}, {"softmax", write_softmax}, {"logsoftmax", write_softmax}, {"add", write_sum}};
+               {"leakyrelu", write_with_alpha}, {"silu", write_silu}, {"mish", write_mish}, {"selu", write_selu}, {"gelu", write_gelu}, {"prelu", write_prelu}, {"softmax", write_softmax}, {"logsoftmax", write_softmax}, {"add", write_sum}};
 
 /* Operators that are the same in both but for the word. */
 static const struct {
   const char *name, *op;
-} words[] = {{"relu", "Relu"}, {"sigmoid", "Sigmoid"}, {"hardswish", "HardSwish"}, {"tanh", "Tanh"}, {"softplus", "Softplus"}, {"selu", "Selu"}, {"softsign", "Softsign"}, {"erf", "Erf"}, {"exp", "Exp"}, {"log", "Log"},
+} words[] = {{"relu", "Relu"}, {"sigmoid", "Sigmoid"}, {"hardswish", "HardSwish"}, {"tanh", "Tanh"}, {"softplus", "Softplus"}, {"softsign", "Softsign"}, {"erf", "Erf"}, {"exp", "Exp"}, {"log", "Log"},
              {"neg", "Neg"}, {"abs", "Abs"}, {"sqrt", "Sqrt"}, {"reciprocal", "Reciprocal"}, {"floor", "Floor"}, {"ceil", "Ceil"}, {"round", "Round"}, {"sign", "Sign"}, {"globalpool", "GlobalAveragePool"}, {"mul", "Mul"}},
   binaries[] = {{"plus", "Add"}, {"times", "Mul"}, {"sub", "Sub"}, {"div", "Div"}, {"pow", "Pow"}, {"min", "Min"}, {"max", "Max"}},
   reductions[] = {{"reducesum", "ReduceSum"}, {"reducemean", "ReduceMean"}, {"reducemax", "ReduceMax"}, {"reducemin", "ReduceMin"}, {"reduceprod", "ReduceProd"}};

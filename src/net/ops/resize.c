@@ -31,7 +31,7 @@ static double place(const struct br_node *node, int axis, int o, int in, int out
   double scale = scale_of(node, axis, in, out);
   switch ((enum coords)br_node_value(node, "coords")->v[0]) {
     case ASYMMETRIC: return o / scale;
-    case CORNERS: return out == 1 ? 0 : (double)o * (in - 1) / (out - 1);
+    case CORNERS: return scale * in == 1 ? 0 : o * (in - 1) / (scale * in - 1);
     case HALF_PIXEL_ONE: return out == 1 ? 0 : (o + 0.5) / scale - 0.5;
     case HALF_PIXEL_SYMMETRIC: return in / 2.0 * (1 - out / (scale * in)) + (o + 0.5) / scale - 0.5;
     case HALF_PIXEL: break;

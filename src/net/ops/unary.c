@@ -1,5 +1,5 @@
 /* One value to one, beside the activations that ride on other operators (activation.c): exp, log, sqrt, neg, abs, erf, reciprocal, floor, ceil, round
- * (half to even), trunc, sign, not, mish, selu, softsign, and clip x [min=] [max=]. They can be used, not trained. */
+ * (half to even), trunc, sign, not, mish, softsign, selu x [alpha=] [gamma=] and clip x [min=] [max=]. They can be used, not trained. */
 #include "net/op.h"
 
 #include <bramble/base/error.h>
@@ -25,7 +25,7 @@ static float one(enum br_activation f, float x) { return br_activation_one(f, 0,
   X(sign, x > 0 ? 1.0f : x < 0 ? -1.0f : 0.0f)                             \
   X(not, x == 0 ? 1.0f : 0.0f)                                             \
   X(mish, x * one(BR_ACTIVATION_TANH, one(BR_ACTIVATION_SOFTPLUS, x)))     \
-  X(selu, 1.0507009873554805f * (x > 0 ? x : 1.6732632423543772f * (br_expf(x) - 1))) \
+  X(selu, high * (x > 0 ? x : low * (br_expf(x) - 1)))                     \
   X(softsign, x / (1 + fabsf(x)))                                          \
   X(clip, fminf(fmaxf(x, low), high))
 
@@ -34,7 +34,7 @@ static int shape(struct br_inference *inference) {
   return BR_OK;
 }
 
-/* min and max are clip's; the others have none. */
+/* low and high: the two attributes of clip (min, max) and selu (alpha, gamma); the others have none. */
 #define DEFINE(word, expression)                                                                                       \
   static void word##_forward(const struct br_op_args *args, struct br_part part) {                                     \
     size_t first, last;                                                                                                \
@@ -64,6 +64,6 @@ OP(trunc, {0})
 OP(sign, {0})
 OP(not, {0})
 OP(mish, {0})
-OP(selu, {0})
+OP(selu, {"alpha", BR_ATTRIBUTE_REAL, 1.6732632423543772, -1e6, 1e6, 1, NULL}, {"gamma", BR_ATTRIBUTE_REAL, 1.0507009873554805, -1e6, 1e6, 1, NULL})
 OP(softsign, {0})
 OP(clip, {"min", BR_ATTRIBUTE_REAL, -3e38, -3.5e38, 3.5e38, 1, NULL}, {"max", BR_ATTRIBUTE_REAL, 3e38, -3.5e38, 3.5e38, 1, NULL})
