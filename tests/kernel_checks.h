@@ -395,6 +395,10 @@ static struct br_pool_shape any_pool(void) {
   struct br_pool_shape d = {.N = between(1, 3), .H = between(3, 12), .W = between(3, 12), .C = (int)any_size(), .R = between(1, 3), .S = between(1, 3)};
   d.stride_h = between(1, 3), d.stride_w = between(1, 3), d.pad_top = below(d.R), d.pad_left = below(d.S), d.pad_bottom = below(d.R), d.pad_right = below(d.S);
   d.count_include_pad = coin();
+  if (coin()) { /* windows side by side */
+    d.stride_h = d.R, d.stride_w = d.S, d.H = d.R * between(1, 4), d.W = d.S * between(1, 4);
+    d.pad_top = d.pad_left = d.pad_bottom = d.pad_right = 0;
+  }
   d.P = (d.H + d.pad_top + d.pad_bottom - d.R) / d.stride_h + 1, d.Q = (d.W + d.pad_left + d.pad_right - d.S) / d.stride_w + 1;
   if (coin() && d.P * d.stride_h - d.pad_top < d.H) d.P++; /* ceil mode: one more window that hangs over */
   return d;

@@ -34,6 +34,8 @@ static inline vf v_where_eq(vf a, vf b, vf x, vf y) { return _mm512_mask_blend_p
 static inline va va_load(const float *p) { return p; }
 static inline vf v_fma_lane(va a, int lane, vf b, vf c) { return _mm512_fmadd_ps(_mm512_set1_ps(a[lane]), b, c); }
 static inline vf v_load_bytes(const uint8_t *p) { return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p))); }
+static inline vf v_load_bytes_mask(const uint8_t *p, vmask m) { return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(m, p))); }
+static inline void v_store_bytes_mask(uint8_t *p, vmask m, vf x) { _mm512_mask_cvtepi32_storeu_epi8(p, m, _mm512_cvtps_epi32(x)); }
 
 static inline void v_grid_add(int64_t *sum, vf x, double factor) {
   vf scaled = x * (float)factor;
