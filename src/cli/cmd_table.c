@@ -1,4 +1,4 @@
-/* The verbs for tables: train linear|tree, eval, predict and inspect on CSV files and models of tables. The verbs' own files ask
+/* The verbs for tables: train linear|tree|boost, eval, predict and inspect on CSV files and models of tables. The verbs' own files ask
  * table_subject() first and come here. Results are JSON objects; without --json they are printed as lines. */
 #include "cli/table.h"
 
@@ -128,7 +128,7 @@ static int task_options(struct cli *cli, enum br_table_model_kind kind, struct b
   BR_TRY(need_data(cli, &path));
   *task = (struct br_task_options){.target = option_text(o, "target"), .features = option_text(o, "features"), .types = option_text(o, "types"), .drop_missing = option_flag(o, "drop-missing") || kind == BR_TABLE_LINEAR, .train_share = option_float(o, "split"), .seed = (uint64_t)option_int(o, "seed")};
   int criterion = option_choice(o, "criterion");
-  task->classes = kind == BR_TABLE_TREE && (criterion == BR_TREE_GINI || criterion == BR_TREE_ENTROPY);
+  task->classes = kind != BR_TABLE_LINEAR && (criterion == BR_TREE_GINI || criterion == BR_TREE_ENTROPY);
   if (option_given(o, "memory")) task->memory_bytes = (size_t)option_sizes(o, "memory", 0);
   if (!task->target) BR_FAIL(BR_ERROR_USAGE, "--target is missing: the column to predict");
   return csv_options(cli, path, &task->csv);
@@ -136,11 +136,30 @@ static int task_options(struct cli *cli, enum br_table_model_kind kind, struct b
 
 /* --- the verbs ----------------------------------------------------------------------------------------------------------- */
 
+static struct br_boost_settings boost_settings(const struct options *o) {
+  return (struct br_boost_settings){
+      .trees = (int)option_int(o, "trees"),
+      .max_depth = option_given(o, "max-depth") ? (int)option_int(o, "max-depth") : option_given(o, "max-leaves") ? 200 : 6,
+      .max_leaves = (size_t)option_int(o, "max-leaves"),
+      .min_rows = option_given(o, "min-rows") ? (uint64_t)option_int(o, "min-rows") : 20,
+      .min_gain = option_float(o, "min-gain"),
+      .rate = option_given(o, "lr") ? option_float(o, "lr") : 0.1,
+      .l2 = option_float(o, "l2"),
+      .rows_share = option_float(o, "sample-rows"),
+      .columns_share = option_float(o, "sample-columns"),
+      .patience = (int)option_int(o, "patience"),
+  };
+}
+
 static int learn(struct cli *cli, struct br_team *team, enum br_table_model_kind kind, const struct br_task *task, struct br_table_model **model, json_t *report) {
   const struct options *o = &cli->options;
   if (kind == BR_TABLE_LINEAR) {
     struct br_linear_settings settings = {.ridge = option_float(o, "ridge"), .lasso = option_float(o, "lasso"), .l1_ratio = option_float(o, "l1-ratio")};
     return br_linear_train(cli->comm, team, task, &settings, model, report);
+  }
+  if (kind == BR_TABLE_BOOST) {
+    struct br_boost_settings settings = boost_settings(o);
+    return br_boost_train(cli->comm, team, task, &settings, model, report);
   }
   struct br_tree_settings settings = {.criterion = (enum br_tree_criterion)option_choice(o, "criterion"), .max_depth = (int)option_int(o, "max-depth"), .min_rows = (uint64_t)option_int(o, "min-rows"), .min_gain = option_float(o, "min-gain")};
   return br_tree_train(cli->comm, team, task, &settings, model, report);

@@ -40,4 +40,21 @@ struct br_tree_settings {
 };
 int br_tree_train(struct br_comm *comm, struct br_team *team, const struct br_task *task, const struct br_tree_settings *settings, struct br_table_model **out, json_t *report);
 
+/* Gradient boosting of second order (Chen and Guestrin, "XGBoost", KDD 2016): numbers by squared error, two classes by logistic loss, more by
+ * softmax with one tree a class and round. Features are cut into 255 bins (categories as they are, by sets), derivatives are rounded once a round to
+ * 2^-30 of the largest, and all sums are of integers. Starts from the mean, or the classes' log odds. Rows stay on their ranks.
+ * Report: rows, rounds, and as for trees. With patience > 0 and test rows, training stops after so many rounds without a lower loss on
+ * those, and the best round is the last of the model. Errors: as for trees. */
+struct br_boost_settings {
+  int trees;           /* rounds */
+  int max_depth;       /* 1 to 200; above 16 only with max_leaves */
+  size_t max_leaves;   /* 0: level by level; otherwise the best leaf is split next, up to so many leaves (65,536 at most) */
+  uint64_t min_rows;   /* of a leaf */
+  double min_gain;     /* what a split must take off the loss */
+  double rate, l2;
+  double rows_share, columns_share; /* drawn for each round, above 0 to 1 */
+  int patience;
+};
+int br_boost_train(struct br_comm *comm, struct br_team *team, const struct br_task *task, const struct br_boost_settings *settings, struct br_table_model **out, json_t *report);
+
 #endif
