@@ -37,17 +37,22 @@ on() { # N, more options
   ranks "$n" "$bramble" $options "$@" --out other.st >/dev/null 2>err || { fail "$name on $n ranks $*"; cat err; }
   same other.st "$n ranks $*"
 }
-# Goes on with a run that was killed with -9 after each of the given times, on other ranks each time.
+# Goes on with a run that was killed with -9 twice, at a random time after a checkpoint, on other ranks each time.
 killed() {
-  local n=3
-  for after in "$@"; do
+  local n before tries
+  for n in 3 1; do
+    before=$(ls part.st.ckpt-* 2>/dev/null | tail -1)
     ranks $n "$bramble" $options --threads 1 --checkpoint-every 2 --resume --out part.st >/dev/null 2>&1 &
     local pid=$!
-    sleep "$after"
+    for ((tries = 0; tries < 400; tries++)); do
+      [ "$(ls part.st.ckpt-* 2>/dev/null | grep -v tmp | tail -1)" != "$before" ] && break
+      kill -0 $pid 2>/dev/null || break
+      sleep 0.01
+    done
+    sleep 0.0$((RANDOM % 8))
     pkill -KILL -P $pid 2>/dev/null
     kill -KILL $pid 2>/dev/null
     wait $pid 2>/dev/null
-    n=$((n % 3 + 1))
   done
   ls part.st.ckpt-* >/dev/null 2>&1 || echo "note: $name was killed before its first checkpoint"
   ranks 2 "$bramble" $options --threads 2 --checkpoint-every 2 --resume --out part.st >/dev/null 2>err || { fail "$name does not go on"; cat err; }
@@ -60,13 +65,13 @@ for n in 1 2 3 4 5 7; do on $n --threads 1; done
 for t in 2 3; do on 1 --threads $t; done
 on 3 --balance 1,0,3.5
 on 2 --balance auto
-killed 0.4 0.5
+killed
 case_of 'lenet, adam, ema, clip' lenet --limit 200 --epochs 1 --optimiser adam --lr 0.001 --ema 0.9 --clip 1 --augment flip,crop:4 --class-weights balanced
 on 3 --threads 2
 case_of mobilenetv2 mobilenetv2 --width 0.25 --input 32 --batch 12 --micro-batch 4 --limit 60 --epochs 2 --bn-recalibrate 16
 for n in 2 3 5; do on $n --threads 1; done
 on 1 --threads 3
-killed 0.8
+killed
 case_of mlp mlp --input 32 --hidden 32 --limit 200 --epochs 1 --batch 32 --dropout 0.2
 on 3 --threads 1
 printf 'x = input 32 32 3\nf = flatten x\nh = dense f out=16\nr = relu h\nd = dropout r rate=0.3\ny = dense d out=10\n' >net.txt
@@ -83,7 +88,7 @@ for n in 2 3 5 7; do on $n --threads 1; done
 for t in 2 3; do on 1 --threads $t; done
 on 3 --balance 1,0,3.5
 on 2 --balance auto
-killed 0.4 0.6
+killed
 case_of 'weights every epoch' mobilenetv2 --width 0.25 --input 32 --batch 8 --micro-batch 4 --limit 80 --epochs 2 --sync weights --workers 5 --bn-recalibrate 0
 on 4 --threads 1
 on 1 --threads 3
@@ -94,5 +99,5 @@ for n in 2 7; do on $n --threads 1; done
 on 1 --threads 3
 on 2 --balance auto
 case_of 'fedavgm' lenet --limit 400 --epochs 5 --sync fedavg --workers 6 --fraction 0.5 --server fedavgm --server-lr 0.9
-killed 0.4 0.5
+killed
 exit $((failures > 0))

@@ -10,6 +10,8 @@
 #include <bramble/store/safetensors.h>
 
 #include <dirent.h>
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +71,8 @@ static int list_files(const char *path, bool clean, struct found **out, size_t *
     if (!grown || asprintf(&file.path, "%s%s", folder, entry->d_name) < 0) {
       status = br_error_set(BR_ERROR_MEMORY, "%s: no memory to list the checkpoints", path);
     } else if (strstr(entry->d_name + length, ".tmp.")) {
-      if (clean) unlink(file.path);
+      long writer = strtol(strstr(entry->d_name + length, ".tmp.") + 5, NULL, 10);
+      if (clean && writer > 0 && kill((pid_t)writer, 0) != 0 && errno == ESRCH) unlink(file.path);
       free(file.path);
     } else if (stat(file.path, &info) != 0) {
       free(file.path);
