@@ -89,10 +89,11 @@ static json_t *write_tensor(const struct br_border_tensor *t) {
 
 int br_border_store(const struct br_border *border, struct br_model *model) {
   json_t *inputs = json_array(), *outputs = json_array();
-  for (int i = 0; i < border->n_inputs; i++) json_array_append_new(inputs, write_tensor(&border->inputs[i]));
-  for (int i = 0; i < border->n_outputs; i++) json_array_append_new(outputs, write_tensor(&border->outputs[i]));
+  bool sound = true; /* jansson takes no names that are not UTF-8 */
+  for (int i = 0; i < border->n_inputs; i++) sound &= json_array_append_new(inputs, write_tensor(&border->inputs[i])) == 0;
+  for (int i = 0; i < border->n_outputs; i++) sound &= json_array_append_new(outputs, write_tensor(&border->outputs[i])) == 0;
   json_t *root = json_pack("{s:b,s:o,s:o}", "batched", border->batched, "inputs", inputs, "outputs", outputs);
-  char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
+  char *text = root && sound ? json_dumps(root, JSON_COMPACT) : NULL;
   json_decref(root);
   if (!text) BR_FAIL(BR_ERROR_DATA, "a tensor's name is not UTF-8 text");
   int status = br_model_set(model, "tensors", text);

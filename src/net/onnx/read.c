@@ -234,6 +234,16 @@ static int attempt(const char *path, const Onnx__ModelProto *message, bool batch
   return status;
 }
 
+/* Names of the file are in the message, and may hold anything: it stays one line. */
+static int one_line(int status) {
+  char text[1024];
+  if (status == BR_OK) return status;
+  snprintf(text, sizeof text, "%s", br_error_message());
+  for (char *p = text; *p; p++)
+    if ((unsigned char)*p < 32) *p = '?';
+  return br_error_set(status, "%s", text);
+}
+
 int br_onnx_read(const char *path, const struct br_onnx_options *options, struct br_model **out) {
   Onnx__ModelProto *message;
   static const struct br_onnx_options none;
@@ -248,5 +258,5 @@ int br_onnx_read(const char *path, const struct br_onnx_options *options, struct
     if (status != BR_OK) br_error_set(status, "%s: %s", path, first);
   }
   br__onnx_unload(message);
-  return status;
+  return one_line(status);
 }
