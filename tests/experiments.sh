@@ -16,7 +16,7 @@ for file in "$source"/experiments/*.yaml; do
     continue
   fi
   if grep -q '^failed' out.txt; then
-    grep '^failed' out.txt | grep -vqE 'is not an option|is not a verb|is not in the zoo|takes a model|takes one|safetensors: cannot be read' && { echo "$name:"; cat out.txt; exit 1; }
+    grep '^failed' out.txt | grep -vqE 'is not an option|is not a verb|is not in the zoo|takes a model|takes one|safetensors: cannot be read|needs its kind before it' && { echo "$name:"; cat out.txt; exit 1; }
     echo "$name: not yet: $(grep -m1 '^failed' out.txt)"
     continue
   fi

@@ -193,7 +193,10 @@ void br_counters_read(struct br_counters *counters) {
 struct br_sample_point br_counters_between(const struct br_counters *from, const struct br_counters *to) {
   double seconds = to->time - from->time, all = to->all - from->all;
   struct br_sample_point p = {.seconds = to->time, .used_bytes = meminfo("MemTotal") - meminfo("MemAvailable")};
-  if (all > 0) p.busy = (to->busy - from->busy) / all, p.wait = (to->wait - from->wait) / all;
+  if (all > 0) { /* the kernel says itself that waiting may run backwards a little */
+    p.busy = fmin(fmax((to->busy - from->busy) / all, 0), 1);
+    p.wait = fmin(fmax((to->wait - from->wait) / all, 0), 1);
+  }
   if (seconds > 0) {
     p.disk_read = (to->disk_read - from->disk_read) / seconds;
     p.disk_written = (to->disk_written - from->disk_written) / seconds;
