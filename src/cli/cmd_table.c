@@ -1,4 +1,4 @@
-/* The verbs for tables: train linear|tree|boost, eval, predict and inspect on CSV files and models of tables. The verbs' own files ask
+/* The verbs for tables: train linear|tree|forest|boost, eval, predict and inspect on CSV files and models of tables. The verbs' own files ask
  * table_subject() first and come here. Results are JSON objects; without --json they are printed as lines. */
 #include "cli/table.h"
 
@@ -162,7 +162,9 @@ static int learn(struct cli *cli, struct br_team *team, enum br_table_model_kind
     return br_boost_train(cli->comm, team, task, &settings, model, report);
   }
   struct br_tree_settings settings = {.criterion = (enum br_tree_criterion)option_choice(o, "criterion"), .max_depth = (int)option_int(o, "max-depth"), .min_rows = (uint64_t)option_int(o, "min-rows"), .min_gain = option_float(o, "min-gain")};
-  return br_tree_train(cli->comm, team, task, &settings, model, report);
+  if (kind == BR_TABLE_TREE) return br_tree_train(cli->comm, team, task, &settings, model, report);
+  struct br_forest_settings forest = {.tree = settings, .trees = (int)option_int(o, "trees"), .columns_share = option_given(o, "sample-columns") ? option_float(o, "sample-columns") : 0, .extra = option_flag(o, "extra")};
+  return br_forest_train(cli->comm, team, task, &forest, model, report);
 }
 
 static int save(struct cli *cli, const struct br_table_model *model, json_t *report) {

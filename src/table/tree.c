@@ -4,6 +4,7 @@
 #include <bramble/table/train.h>
 
 #include "gather.h"
+#include "tree.h"
 
 #include <math.h>
 #include <string.h>
@@ -40,7 +41,7 @@ const struct br__model_class br__tree_class = {"tree", tree_tensors, tree_load, 
 
 /* --- training ------------------------------------------------------------------------------------------------------------ */
 
-static int check(const struct br_task *task, const struct br_tree_settings *settings, enum br__criterion *criterion) {
+int br__tree_check(const struct br_task *task, const struct br_tree_settings *settings, enum br__criterion *criterion) {
   bool classes = br_table_type(task->table, task->target) == BR_COLUMN_CATEGORY;
   const char *name = br_table_name(task->table, task->target);
   size_t n = br_table_categories(task->table, task->target);
@@ -51,6 +52,14 @@ static int check(const struct br_task *task, const struct br_tree_settings *sett
   if (settings->max_depth < 1 || settings->max_depth > 200) BR_FAIL(BR_ERROR_USAGE, "a depth of %d: 1 to 200 are possible", settings->max_depth);
   *criterion = !classes ? BR__MSE : settings->criterion == BR_TREE_ENTROPY ? BR__ENTROPY : BR__GINI;
   return BR_OK;
+}
+
+void br__tree_keep_settings(struct br_table_model *model, const struct br_tree_settings *settings, enum br__criterion criterion) {
+  static const char *const names[] = {"entropy", "gini", "mse"};
+  json_object_set_new(model->settings, "criterion", json_string(names[criterion]));
+  json_object_set_new(model->settings, "max_depth", json_integer(settings->max_depth));
+  json_object_set_new(model->settings, "min_rows", json_integer((json_int_t)settings->min_rows));
+  json_object_set_new(model->settings, "min_gain", json_real(settings->min_gain));
 }
 
 static int check_memory(const struct br_task *task, int threads, size_t n_classes) {
@@ -85,11 +94,10 @@ end:
 }
 
 int br_tree_train(struct br_comm *comm, struct br_team *team, const struct br_task *task, const struct br_tree_settings *settings, struct br_table_model **out, json_t *report) {
-  static const char *const names[] = {"entropy", "gini", "mse"};
   enum br__criterion criterion = BR__MSE;
   struct br__trees *trees = NULL;
   *out = NULL;
-  BR_TRY(check(task, settings, &criterion));
+  BR_TRY(br__tree_check(task, settings, &criterion));
   BR_TRY(br_comm_agree(comm, check_memory(task, br_team_count(team), br_table_categories(task->table, task->target))));
   BR_TRY(grow(comm, team, task, settings, criterion, &trees));
   int status = br__model_create(BR_TABLE_TREE, task->table, task->features, task->n_features, task->target, out);
@@ -99,10 +107,7 @@ int br_tree_train(struct br_comm *comm, struct br_team *team, const struct br_ta
   }
   struct br_table_model *model = *out;
   model->body = trees;
-  json_object_set_new(model->settings, "criterion", json_string(names[criterion]));
-  json_object_set_new(model->settings, "max_depth", json_integer(settings->max_depth));
-  json_object_set_new(model->settings, "min_rows", json_integer((json_int_t)settings->min_rows));
-  json_object_set_new(model->settings, "min_gain", json_real(settings->min_gain));
+  br__tree_keep_settings(model, settings, criterion);
   if (report) {
     json_object_set_new(report, "rows", json_integer((json_int_t)task->rows->train));
     tree_describe(model, report);

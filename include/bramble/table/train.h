@@ -40,6 +40,18 @@ struct br_tree_settings {
 };
 int br_tree_train(struct br_comm *comm, struct br_team *team, const struct br_task *task, const struct br_tree_settings *settings, struct br_table_model **out, json_t *report);
 
+/* A random forest (Breiman 2001): trees on bootstrap samples of the rows, with features drawn at each node; the answer is the mean of the trees'.
+ * `extra`: extremely randomised trees (Geurts 2006): all rows, and one random cut a feature. Trees are shared out over ranks and
+ * threads, and every rank holds all training rows in bins. Report: as for trees, and out of the rows each tree did not see (not with `extra`)
+ * oob.rows and oob.accuracy or oob.rmse. Errors: as for trees. */
+struct br_forest_settings {
+  struct br_tree_settings tree;
+  int trees;
+  double columns_share; /* of the features, tried at each node; 0: the square root of their number for classes, a third for numbers */
+  bool extra;
+};
+int br_forest_train(struct br_comm *comm, struct br_team *team, const struct br_task *task, const struct br_forest_settings *settings, struct br_table_model **out, json_t *report);
+
 /* Gradient boosting of second order (Chen and Guestrin, "XGBoost", KDD 2016): numbers by squared error, two classes by logistic loss, more by
  * softmax with one tree a class and round. Features are cut into 255 bins (categories as they are, by sets), derivatives are rounded once a round to
  * 2^-30 of the largest, and all sums are of integers. Starts from the mean, or the classes' log odds. Rows stay on their ranks.
