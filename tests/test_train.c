@@ -190,10 +190,12 @@ static void no_allocation(const char *net, const struct br_zoo_options *zoo, enu
   b.options.worker = (struct br_worker_options){.workers = 2, .partition = BR_PARTITION_STRIDED, .every = 1, .fraction = 1, .local_epochs = 1};
   OK(bench_train(&b, &(struct br_train_watch){.arg = &counts, .stop = count_allocations}));
   assert_true(counts.n >= 5);
-  for (int i = 2; i < counts.n; i++) { /* the first step takes the loader's scratch */
+  for (int i = 2; i < counts.n && threads == 1; i++) { /* the first step takes the loader's scratch */
     assert_int_equal(counts.calls[i], counts.calls[1]);
     assert_int_equal(counts.mallocs[i], counts.mallocs[1]);
   }
+  /* Other threads take theirs when they first load at the same time as another: at any step, but once. */
+  assert_true(counts.calls[counts.n - 1] - counts.calls[1] <= 3 * ((size_t)threads - 1));
   bench_close(&b);
 }
 

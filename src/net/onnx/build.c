@@ -94,7 +94,7 @@ static Onnx__TensorProto *initializer(struct build *b, const char *name, int ran
   int64_t *dims = make(b, (size_t)rank + 1, sizeof *dims);
   if (!t || !dims) return NULL;
   onnx__tensor_proto__init(t);
-  memcpy(dims, d, (size_t)rank * sizeof *dims);
+  for (int i = 0; i < rank; i++) dims[i] = d[i];
   t->name = br__build_name(b, "%s", name);
   t->n_dims = (size_t)rank, t->dims = dims;
   t->has_data_type = 1, t->data_type = type;
