@@ -1,4 +1,4 @@
-/* The verbs for tables: train linear|tree|forest|boost, eval, predict and inspect on CSV files and models of tables. The verbs' own files ask
+/* The verbs for tables: train linear|logistic|tree|forest|boost, eval, predict and inspect on CSV files and models of tables. The verbs' own files ask
  * table_subject() first and come here. Results are JSON objects; without --json they are printed as lines. */
 #include "cli/table.h"
 
@@ -126,7 +126,7 @@ static int task_options(struct cli *cli, enum br_table_model_kind kind, struct b
   const struct options *o = &cli->options;
   const char *path;
   BR_TRY(need_data(cli, &path));
-  *task = (struct br_task_options){.target = option_text(o, "target"), .features = option_text(o, "features"), .types = option_text(o, "types"), .drop_missing = option_flag(o, "drop-missing") || kind == BR_TABLE_LINEAR, .train_share = option_float(o, "split"), .seed = (uint64_t)option_int(o, "seed")};
+  *task = (struct br_task_options){.target = option_text(o, "target"), .features = option_text(o, "features"), .types = option_text(o, "types"), .drop_missing = option_flag(o, "drop-missing") || kind == BR_TABLE_LINEAR || kind == BR_TABLE_LOGISTIC, .train_share = option_float(o, "split"), .seed = (uint64_t)option_int(o, "seed")};
   int criterion = option_choice(o, "criterion");
   task->classes = kind != BR_TABLE_LINEAR && (criterion == BR_TREE_GINI || criterion == BR_TREE_ENTROPY);
   if (option_given(o, "memory")) task->memory_bytes = (size_t)option_sizes(o, "memory", 0);
@@ -156,6 +156,10 @@ static int learn(struct cli *cli, struct br_team *team, enum br_table_model_kind
   if (kind == BR_TABLE_LINEAR) {
     struct br_linear_settings settings = {.ridge = option_float(o, "ridge"), .lasso = option_float(o, "lasso"), .l1_ratio = option_float(o, "l1-ratio")};
     return br_linear_train(cli->comm, team, task, &settings, model, report);
+  }
+  if (kind == BR_TABLE_LOGISTIC) {
+    struct br_logistic_settings settings = {.l2 = option_float(o, "l2")};
+    return br_logistic_train(cli->comm, team, task, &settings, model, report);
   }
   if (kind == BR_TABLE_BOOST) {
     struct br_boost_settings settings = boost_settings(o);

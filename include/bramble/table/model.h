@@ -6,7 +6,7 @@
 
 #include <jansson.h>
 
-enum br_table_model_kind { BR_TABLE_LINEAR, BR_TABLE_TREE, BR_TABLE_FOREST, BR_TABLE_BOOST, BR_TABLE_KINDS };
+enum br_table_model_kind { BR_TABLE_LINEAR, BR_TABLE_LOGISTIC, BR_TABLE_TREE, BR_TABLE_FOREST, BR_TABLE_BOOST, BR_TABLE_KINDS };
 /* "linear", "logistic", ... and back (BR_ERROR_USAGE). */
 const char *br_table_model_kind_name(enum br_table_model_kind kind);
 int br_table_model_kind_parse(const char *name, enum br_table_model_kind *out);

@@ -26,6 +26,15 @@ struct br_linear_settings {
 };
 int br_linear_train(struct br_comm *comm, struct br_team *team, const struct br_task *task, const struct br_linear_settings *settings, struct br_table_model **out, json_t *report);
 
+/* Logistic regression: the smallest sum of log losses + l2 |w|^2 / 2, w the weights of columns scaled to mean 0 and deviation 1 (the intercept is not
+ * penalised), by Newton's method. The first class is the base; every other one has weights against it. Categories become 0/1
+ * columns, the first one is the base. Rows must not lack a feature. Report: rows, steps, base_class, against_base {class: intercept,
+ * coefficients, odds}. Errors: BR_ERROR_DATA for one class, or more than 1,000 weights. */
+struct br_logistic_settings {
+  double l2;
+};
+int br_logistic_train(struct br_comm *comm, struct br_team *team, const struct br_task *task, const struct br_logistic_settings *settings, struct br_table_model **out, json_t *report);
+
 /* A decision tree. Splits are searched at every distinct value of a column with at most 65,535 of them, otherwise at up to 4,096
  * quantiles; categories by sets, as they are; missing values go to the side that learns best. Ties: the first feature, then the lower
  * threshold, then missing values to the right. Classes are predicted where the target is a category, numbers otherwise. Every rank holds
