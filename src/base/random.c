@@ -57,16 +57,24 @@ float br_random_normal(struct br_random *random) {
   return (float)((double)(sum - 6 * ((int64_t)1 << 24)) * 0x1p-24);
 }
 
+/* The finaliser of SplitMix64 (Steele, Lea, Flood 2014): every bit of the input reaches every bit of the output. */
+static uint64_t mix(uint64_t x) {
+  x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9u;
+  x = (x ^ x >> 27) * 0x94D049BB133111EBu;
+  return x ^ x >> 31;
+}
+
+/* Philox makes the four round keys once; the rounds themselves are cheap, since a small net takes a sample in less time than a Philox. */
 uint64_t br_random_permute(uint64_t seed, enum br_random_stream stream, uint32_t a, uint64_t n, uint64_t index) {
+  uint32_t key[4];
+  br_random_block(seed, stream, a, n, 0xF0000000u, key);
   unsigned half = 1;
   while (half < 32 && ((uint64_t)1 << (2 * half)) < n) half++;
   uint64_t mask = half == 32 ? 0xFFFFFFFFu : ((uint64_t)1 << half) - 1;
   do {
     uint64_t left = index >> half, right = index & mask;
-    for (uint32_t round = 0; round < 6; round++) {
-      uint32_t word[4];
-      br_random_block(seed, stream, a, right, 0xF0000000u + round, word);
-      uint64_t next = left ^ (word[0] & mask);
+    for (int round = 0; round < 4; round++) {
+      uint64_t next = left ^ (mix(right << 32 ^ key[round]) & mask);
       left = right;
       right = next;
     }

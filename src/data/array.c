@@ -11,9 +11,13 @@
 
 enum { MOST_SIDE = 1 << 20, MOST_CLASSES = 1 << 20 };
 
+/* Small samples are held in memory, up to so much: a system call for each would cost more than training on it does. */
+enum { SMALL_SAMPLE = 1024, HELD_AT_MOST = 256 << 20 };
+
 struct array {
   struct br__file file;
   size_t offset, sample_bytes;
+  unsigned char *held; /* all samples of the file; NULL: they are read where they lie */
   uint64_t *index; /* of the samples of this part in the file */
   int32_t *labels; /* of these */
   const char **names;
@@ -23,6 +27,7 @@ static void array_close(struct br_dataset *dataset) {
   struct array *array = dataset->state;
   if (!array) return;
   br__file_close(&array->file);
+  br_memory_free(array->held);
   br_memory_free(array->index);
   br_memory_free(array->labels);
   br_memory_free(array->names);
@@ -110,6 +115,15 @@ static int hash(struct br_dataset *dataset) {
   return status;
 }
 
+static int hold(struct br_dataset *dataset, uint64_t count) {
+  struct array *array = dataset->state;
+  size_t bytes = (size_t)count * array->sample_bytes; /* fits: the file is that long */
+  if (array->sample_bytes > SMALL_SAMPLE || bytes > HELD_AT_MOST) return BR_OK;
+  BR_TRY(br_memory_alloc(bytes, 1, "samples", &array->held));
+  dataset->info.memory_bytes += bytes;
+  return br__file_read_at(&array->file, array->offset, array->held, bytes);
+}
+
 static int array_open(const char *argument, const struct br_dataset_options *options, struct br_dataset *dataset) {
   struct array *array;
   BR_TRY(br_memory_alloc(1, sizeof *array, "npy", &array));
@@ -124,6 +138,7 @@ static int array_open(const char *argument, const struct br_dataset_options *opt
   BR_TRY(open_labels(comma + 1, count, options, dataset));
   dataset->info.class_names = array->names;
   dataset->info.memory_bytes = (size_t)count * (sizeof *array->index + sizeof *array->labels);
+  BR_TRY(hold(dataset, count));
   return hash(dataset);
 }
 
@@ -131,7 +146,10 @@ static int array_read(struct br_dataset *dataset, uint64_t index, struct br_samp
   const struct array *array = dataset->state;
   const struct br_dataset_info *info = &dataset->info;
   BR_TRY(br__sample_shape(sample, info->H, info->W, info->C, info->type));
-  return br__file_read_at(&array->file, array->offset + array->index[index] * array->sample_bytes, sample->pixels, array->sample_bytes);
+  size_t place = array->index[index] * array->sample_bytes;
+  if (!array->held) return br__file_read_at(&array->file, array->offset + place, sample->pixels, array->sample_bytes);
+  memcpy(sample->pixels, array->held + place, array->sample_bytes);
+  return BR_OK;
 }
 
 static int32_t array_label(const struct br_dataset *dataset, uint64_t index) { return ((const struct array *)dataset->state)->labels[index]; }
