@@ -92,10 +92,18 @@ int br_graph_find_param(const struct br_graph *graph, const char *name) {
   return -1;
 }
 
-/* The stream of a parameter is named by its name, so that adding a layer elsewhere does not change its start. */
-static void init_param(const struct br_param *param, uint64_t seed, float *values) {
+static bool is_output(const struct br_graph *graph, int node) {
+  for (int i = 0; i < graph->n_outputs; i++)
+    if (graph->outputs[i] == node) return true;
+  return false;
+}
+
+/* The stream of a parameter is named by its name, so that adding a layer elsewhere does not change its start. Layers start He-uniform (He et al.
+ * 2015), which keeps the spread of what rectifiers see; a last layer starts smaller, uniform in 1/sqrt(fan_in), so that the first answers are
+ * about even and the first loss about ln(classes). */
+static void init_param(const struct br_param *param, bool last, uint64_t seed, float *values) {
   uint64_t key = br_hash64(seed, param->name, strlen(param->name));
-  float bound = sqrtf(6.0f / param->fan_in);
+  float bound = sqrtf((last ? 1.0f : 6.0f) / param->fan_in);
   for (size_t i = 0; i < param->count; i++) {
     struct br_random random = br_random_open(key, BR_RANDOM_INIT, 0, i);
     switch (param->init) {
@@ -103,16 +111,16 @@ static void init_param(const struct br_param *param, uint64_t seed, float *value
       case BR_INIT_ONE: values[i] = 1; break;
       case BR_INIT_CONSTANT: values[i] = param->fan_in; break;
       case BR_INIT_HE_UNIFORM: values[i] = (2 * br_random_float(&random) - 1) * bound; break;
-      case BR_INIT_SMALL_NORMAL: values[i] = 0.01f * br_random_normal(&random); break;
     }
   }
 }
 
 void br_graph_init(const struct br_graph *graph, uint64_t seed, float *trained, float *statistics) {
-  for (int p = 0; p < graph->n_params; p++) {
-    const struct br_param *param = &graph->params[p];
-    init_param(param, seed, (param->statistic ? statistics : trained) + param->offset);
-  }
+  for (int n = 0; n < graph->n_nodes; n++)
+    for (int p = graph->nodes[n].first_param; p < graph->nodes[n].first_param + graph->nodes[n].n_params; p++) {
+      const struct br_param *param = &graph->params[p];
+      init_param(param, is_output(graph, n), seed, (param->statistic ? statistics : trained) + param->offset);
+    }
 }
 
 static size_t count_params(const struct br_graph *graph, bool statistic) {

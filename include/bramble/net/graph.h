@@ -38,7 +38,7 @@ struct br_node {
   int line;                                     /* in the net text */
 };
 
-enum br_init { BR_INIT_ZERO, BR_INIT_ONE, BR_INIT_HE_UNIFORM, BR_INIT_SMALL_NORMAL, BR_INIT_CONSTANT };
+enum br_init { BR_INIT_ZERO, BR_INIT_ONE, BR_INIT_HE_UNIFORM, BR_INIT_CONSTANT };
 
 /* A parameter: trained ones lie in one block, statistics (running mean and variance) in another. */
 struct br_param {
