@@ -3,41 +3,28 @@
 
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
+#include <bramble/base/text.h>
 
+#include <stdio.h>
 #include <string.h>
 
 static const struct br__source *const sources[] = {&br__source_shapes, &br__source_cifar10, &br__source_cifar100, &br__source_mnist, &br__source_folder, &br__source_files, &br__source_tar, &br__source_npy};
 enum { SOURCES = sizeof sources / sizeof *sources };
 
-/* Letters to change, add or remove to make b of a: Levenshtein's distance, of short words. */
-static size_t word_distance(const char *a, size_t n_a, const char *b) {
-  size_t row[32], n_b = strlen(b);
-  if (n_a > 31 || n_b > 31) return 99;
-  for (size_t j = 0; j <= n_b; j++) row[j] = j;
-  for (size_t i = 1; i <= n_a; i++) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= n_b; j++) {
-      size_t best = diagonal + (a[i - 1] != b[j - 1]);
-      if (row[j] + 1 < best) best = row[j] + 1;
-      if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
-      diagonal = row[j];
-      row[j] = best;
-    }
-  }
-  return row[n_b];
-}
-
 static int unknown_source(const char *spec, size_t n) {
   if (spec[n] == 0 && strchr(spec, '/'))
     BR_FAIL(BR_ERROR_USAGE, "data '%s': a path needs its kind before it, e.g. folder:%s or cifar10:%s", spec, spec, spec);
-  const char *nearest = sources[0]->name;
-  size_t least = 100;
+  const char *names[SOURCES];
+  char word[64], known[SOURCES * 16];
+  size_t used = 0;
   for (int i = 0; i < SOURCES; i++) {
-    size_t distance = word_distance(spec, n, sources[i]->name);
-    if (distance < least) least = distance, nearest = sources[i]->name;
+    names[i] = sources[i]->name;
+    used += (size_t)snprintf(known + used, sizeof known - used, "%s%.13s", i ? ", " : "", names[i]);
   }
-  BR_FAIL(BR_ERROR_USAGE, "data '%s': '%.*s' is no known kind of data; did you mean '%s'?", spec, (int)(n > 40 ? 40 : n), spec, nearest);
+  snprintf(word, sizeof word, "%.*s", (int)(n > 40 ? 40 : n), spec);
+  const char *nearest = br_text_nearest(word, names, SOURCES);
+  if (nearest) BR_FAIL(BR_ERROR_USAGE, "data '%s': '%s' is no known kind of data; did you mean '%s'?", spec, word, nearest);
+  BR_FAIL(BR_ERROR_USAGE, "data '%s': '%s' is no known kind of data; known are %s", spec, word, known);
 }
 
 int br_dataset_open(const char *spec, const struct br_dataset_options *options, struct br_dataset **out) {
