@@ -48,7 +48,7 @@ int cmd_sweep(struct cli *cli) {
   char program[4096];
   BR_TRY(cli_find_self(program, sizeof program));
   struct br_sweep_options options = {.program = program, .version = BRAMBLE_VERSION, .results = option_text(o, "results"), .launcher = option_text(o, "launcher"), .settings = o->subjects + 1, .n_settings = o->n_subjects - 1,
-                                     .smoke = option_flag(o, "smoke"), .again = (enum br_again)option_choice(o, "again")};
+                                     .simulate = option_text(o, "simulate"), .smoke = option_flag(o, "smoke"), .again = (enum br_again)option_choice(o, "again")};
   struct br_sweep_watch watch = {.arg = cli, .ran = on_ran, .progress = on_progress, .stop = on_stop};
   struct br_sweep_result result;
   BR_TRY(br_sweep(o->subjects[0], &options, &watch, &result));

@@ -5,6 +5,7 @@
 #include <bramble/base/hash.h>
 #include <bramble/base/memory.h>
 #include <bramble/base/text.h>
+#include <bramble/lab/simulate.h>
 #include <bramble/record/events.h>
 #include <bramble/store/file.h>
 
@@ -20,6 +21,7 @@ struct training {
   struct setup_run run;
   FILE *log; /* beside the model, one JSON line an epoch; NULL without --out */
   struct br_events *events; /* of --log-dir; NULL without */
+  struct br_simulation simulation; /* of --simulate; nodes 0 without */
   struct br_train_result result;
 };
 
@@ -48,12 +50,18 @@ static json_t *epoch_json(const struct br_epoch_result *r) {
   return line;
 }
 
+/* That the times are computed, from what, and what was measured. */
+static json_t *simulated_json(const struct br_simulation *s, double measured_seconds) {
+  return json_pack("{s:i,s:i,s:f,s:f,s:f,s:f}", "nodes", s->nodes, "threads", s->model.threads, "bytes_per_second", s->model.bandwidth, "latency_seconds", s->model.latency, "slower", s->slower, "measured_seconds", measured_seconds);
+}
+
 static json_t *result_json(const struct training *t, const char *hash) {
   static const char *const ends[] = {"done", "asked", "patience", "accuracy"};
   const struct br_train_result *r = &t->result;
-  json_t *result = json_pack("{s:s,s:I,s:I,s:f,s:o,s:o,s:o,s:I,s:o,s:b,s:I}", "end", ends[r->end], "epochs", (json_int_t)r->epochs, "steps", (json_int_t)r->steps, "seconds", r->seconds, "test_loss",
+  json_t *result = json_pack("{s:s,s:I,s:I,s:f,s:o,s:o,s:o,s:I,s:o,s:b,s:I}", "end", ends[r->end], "epochs", (json_int_t)r->epochs, "steps", (json_int_t)r->steps, "seconds", t->simulation.nodes ? t->simulation.seconds : r->seconds, "test_loss",
                              number_or_null(r->test_loss), "test_accuracy", number_or_null(r->test_accuracy), "best_accuracy", number_or_null(r->best_accuracy), "best_epoch", (json_int_t)r->best_epoch,
                              "seconds_to_accuracy", number_or_null(r->seconds_to_accuracy), "resumed", r->resumed, "peak_rss_bytes", (json_int_t)br_memory_peak_rss_bytes());
+  if (t->simulation.nodes) json_object_set_new(result, "simulated", simulated_json(&t->simulation, r->seconds));
   if (t->out) json_object_set_new(result, "out", json_string(t->out));
   if (hash) json_object_set_new(result, "sha256", json_string(hash));
   return json_pack("{s:o}", "result", result);
@@ -98,9 +106,18 @@ static int put_events(struct training *t, const struct br_epoch_result *r) {
 
 static void on_epoch(void *arg, const struct br_epoch_result *r) {
   struct training *t = arg;
+  struct br_epoch_result there;
   cli_progress_end(t->cli);
   if (!t->cli->speaks) return;
-  put_line(t, epoch_json(r));
+  json_t *simulated = NULL;
+  if (t->simulation.nodes) {
+    simulated = simulated_json(&t->simulation, r->seconds);
+    br_simulation_epoch(&t->simulation, r, &there);
+    r = &there;
+  }
+  json_t *line = epoch_json(r);
+  if (simulated) json_object_set_new(line, "simulated", simulated);
+  put_line(t, line);
   if (t->events && put_events(t, r) != BR_OK) { /* a full disk for curves is no reason to lose the run */
     br_warn("%s; no more events are written", br_error_message());
     br_events_close(t->events);
@@ -110,7 +127,9 @@ static void on_epoch(void *arg, const struct br_epoch_result *r) {
   char took[32];
   printf("%s %3d  loss %.4f  accuracy %5.2f %%", r->n_clients ? "round" : "epoch", r->epoch, r->loss, r->accuracy * 100);
   if (isfinite(r->test_accuracy)) printf("  test loss %.4f  test accuracy %5.2f %%", r->test_loss, r->test_accuracy * 100);
-  printf("  %s  %.0f images/s\n", br_text_seconds(r->seconds, took), r->images_per_second);
+  printf("  %s  %.0f images/s", br_text_seconds(r->seconds, took), r->images_per_second);
+  if (t->simulation.nodes) printf("  (simulated: %d nodes)", t->simulation.nodes);
+  printf("\n");
   fflush(stdout);
 }
 
@@ -120,7 +139,7 @@ static int on_evaluated(void *arg, const struct br_train_evaluation *e) {
   if (!t->cli->speaks) return BR_OK;
   if (t->run.options.evaluation_steps > 0) {
     cli_progress_end(t->cli);
-    put_line(t, json_pack("{s:I,s:i,s:o,s:o,s:f,s:b}", "step", (json_int_t)e->step, "epoch", e->epoch, "test_loss", number_or_null(e->test_loss), "test_accuracy", number_or_null(e->test_accuracy), "seconds", e->seconds, "best", e->best));
+    put_line(t, json_pack("{s:I,s:i,s:o,s:o,s:o,s:b}", "step", (json_int_t)e->step, "epoch", e->epoch, "test_loss", number_or_null(e->test_loss), "test_accuracy", number_or_null(e->test_accuracy), "seconds", number_or_null(t->simulation.nodes ? NAN : e->seconds), "best", e->best));
     if (!option_flag(&t->cli->options, "json")) printf("step %lld  test loss %.4f  test accuracy %5.2f %%\n", (long long)e->step, e->test_loss, e->test_accuracy * 100);
   }
   if (t->run.options.keep == BR_KEEP_BEST && e->best) return br_model_save(t->run.model, t->out);
@@ -150,7 +169,11 @@ static void on_started(void *arg, int64_t epochs, int64_t steps) {
   if (fseek(t->log, keep, SEEK_SET) != 0 || ftruncate(fileno(t->log), keep) != 0) br_warn("%s.jsonl: cannot be cut to where the run goes on; lines of the run before may be in it twice", t->out);
 }
 
-static void on_finished(void *arg, const struct br_train_result *result) { ((struct training *)arg)->result = *result; }
+static void on_finished(void *arg, const struct br_train_result *result) {
+  struct training *t = arg;
+  t->result = *result;
+  if (t->simulation.nodes && isfinite(result->seconds_to_accuracy)) t->result.seconds_to_accuracy = t->simulation.seconds;
+}
 
 static void on_progress(void *arg, int epoch, double share, double loss, double images_per_second) {
   struct training *t = arg;
@@ -244,11 +267,23 @@ static int plan(struct training *t) {
   return limit > 0 ? br_train_plan_check(&request, limit) : BR_OK;
 }
 
+/* --simulate NODES: the run is here, its times are those of a cluster. */
+static int simulate(struct training *t) {
+  const char *text = option_text(&t->cli->options, "simulate");
+  if (!text) return BR_OK;
+  if (br_comm_size(t->cli->comm) > 1) BR_FAIL(BR_ERROR_USAGE, "--simulate computes the times of many nodes from one rank; start it without mpiexec");
+  struct br_plan_request request = setup_plan_request(t->cli, &t->run);
+  BR_TRY(br_simulation_open(&request, text, &t->simulation));
+  br_note("times are simulated: %s", t->simulation.text);
+  return BR_OK;
+}
+
 static int train(struct training *t) {
   struct br_comm *comm = t->cli->comm;
   struct setup_run *r = &t->run;
   BR_TRY(br_comm_agree(comm, setup_open_run(t->cli, t->subject, r)));
   BR_TRY(br_comm_agree(comm, plan(t)));
+  BR_TRY(br_comm_agree(comm, simulate(t)));
   BR_TRY(br_comm_agree(comm, open_log(t)));
   BR_TRY(br_comm_agree(comm, store_settings(t)));
   struct br_train_watch watch = {.arg = t, .epoch = on_epoch, .progress = on_progress, .stop = on_stop, .evaluated = on_evaluated, .started = on_started, .finished = on_finished};
@@ -258,11 +293,15 @@ static int train(struct training *t) {
 
 int cmd_train(struct cli *cli) {
   if (cli->options.n_subjects != 1) BR_FAIL(BR_ERROR_USAGE, "bramble train takes one net or model, as in: bramble train lenet --out m.safetensors");
-  if (table_is_kind(cli->options.subjects[0])) return table_train(cli);
+  if (table_is_kind(cli->options.subjects[0])) {
+    if (option_given(&cli->options, "simulate")) BR_FAIL(BR_ERROR_USAGE, "--simulate is for nets; the time of a %s on so many nodes is not known before", cli->options.subjects[0]);
+    return table_train(cli);
+  }
   struct training t = {.cli = cli, .subject = cli->options.subjects[0], .out = option_text(&cli->options, "out")};
   int status = train(&t);
   if (t.log) fclose(t.log);
   br_events_close(t.events);
+  br_simulation_close(&t.simulation);
   setup_close_run(&t.run);
   return status;
 }

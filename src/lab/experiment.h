@@ -88,6 +88,7 @@ struct br_experiment {
   struct br_factor factors[BR_MAX_FACTORS];
   int n_factors, n_groups;
   const char *when, *ranks, *cores;
+  const char *nodes, *node_threads; /* of a case that is simulated; nodes NULL: as many as ranks, node_threads NULL: all */
   int repeats, warmup;
   double timeout; /* seconds of one command; 0: none */
   struct br_named_text *prepare, *steps;

@@ -73,7 +73,7 @@ static void markdown_rows(const struct br_summary *s, FILE *out) {
     const struct br_row *row = &s->rows[r];
     char text[32];
     fprintf(out, "|");
-    if (e->n_rivals) fprintf(out, " %s |", br_summary_series(s, row));
+    if (e->n_rivals || br_summary_simulated(s)) fprintf(out, " %s |", br_summary_series(s, row));
     for (int f = 0; f < e->n_factors; f++) {
       fprintf(out, " ");
       markdown_text(out, br_experiment_level(e, row->c, f)->label);
@@ -97,7 +97,7 @@ int br_report_markdown(const struct br_summary *s, FILE *out) {
   fprintf(out, "# %s\n\n", e->title);
   if (e->about) fprintf(out, "%s\n\n", e->about);
   fprintf(out, "|");
-  if (e->n_rivals) fprintf(out, " |"), columns++;
+  if (e->n_rivals || br_summary_simulated(s)) fprintf(out, " |"), columns++;
   for (int f = 0; f < e->n_factors; f++, columns++) fprintf(out, " %s |", e->factors[f].name);
   for (int m = 0; m < e->n_metrics; m++) {
     if (e->metrics[m].hidden || br_summary_has_curve(s, m)) continue;
@@ -109,6 +109,7 @@ int br_report_markdown(const struct br_summary *s, FILE *out) {
   for (int i = 0; i < columns; i++) fprintf(out, "---|");
   fprintf(out, "\n");
   markdown_rows(s, out);
+  if (br_summary_simulated(s)) fprintf(out, "\nSimulated: the work was done here on one rank; times were computed from the measured times of its units and a link: %s.\n", s->simulation ? s->simulation : "see its file");
   if (e->published_source) fprintf(out, "\nPublished: %s\n", e->published_source);
   const char *cpu = json_string_value(json_object_get(s->session, "cpu")), *isa = json_string_value(json_object_get(s->session, "isa")), *commit = json_string_value(json_object_get(s->session, "commit"));
   if (cpu) fprintf(out, "\nMeasured on %s (%s), %d cores, commit %s, %s.\n", cpu, isa ? isa : "", (int)json_integer_value(json_object_get(s->session, "cores")), commit && *commit ? commit : "unknown", json_string_value(s->date));

@@ -47,7 +47,7 @@ static void cell(FILE *out, const char *tag, const char *class, const char *text
 static void write_head_row(const struct br_summary *s, FILE *out) {
   const struct br_experiment *e = s->experiment;
   fprintf(out, "<thead><tr>");
-  if (e->n_rivals) cell(out, "th", "f", "");
+  if (e->n_rivals || br_summary_simulated(s)) cell(out, "th", "f", "");
   for (int f = 0; f < e->n_factors; f++) cell(out, "th", "f", e->factors[f].name);
   for (int m = 0; m < e->n_metrics; m++) {
     if (!shown(s, m)) continue;
@@ -84,7 +84,7 @@ static void write_metric(const struct br_summary *s, const struct br_row *row, i
 static void write_row_head(const struct br_summary *s, const struct br_row *row, FILE *out) {
   const struct br_experiment *e = s->experiment;
   fprintf(out, "<tr%s>", row->rival >= 0 ? " class=\"rival\"" : "");
-  if (e->n_rivals) cell(out, "td", "f", br_summary_series(s, row));
+  if (e->n_rivals || br_summary_simulated(s)) cell(out, "td", "f", br_summary_series(s, row));
   for (int f = 0; f < e->n_factors; f++) cell(out, "td", "f", br_experiment_level(e, row->c, f)->label);
 }
 
@@ -129,7 +129,7 @@ static void write_remarks(const struct br_summary *s, FILE *out) {
 static void write_details(const struct br_summary *s, FILE *out) {
   const struct br_experiment *e = s->experiment;
   fprintf(out, "<details><summary>Mean, deviation, least and greatest of every metric</summary>\n<div class=\"scroll\"><table><thead><tr>");
-  if (e->n_rivals) cell(out, "th", "f", "");
+  if (e->n_rivals || br_summary_simulated(s)) cell(out, "th", "f", "");
   for (int f = 0; f < e->n_factors; f++) cell(out, "th", "f", e->factors[f].name);
   fprintf(out, "<th class=\"f\">metric</th><th>runs</th><th>mean</th><th>deviation</th><th>least</th><th>greatest</th></tr></thead>\n<tbody>\n");
   for (int r = 0; r < s->n_rows; r++)
@@ -183,9 +183,9 @@ static void write_settings(const struct br_summary *s, FILE *out) {
 }
 
 static void write_warnings(const struct br_summary *s, FILE *out) {
-  int failed = 0, simulated = 0, throttled = 0;
-  for (int r = 0; r < s->n_rows; r++) failed += s->rows[r].failed, simulated += s->rows[r].simulated, throttled += s->rows[r].throttled;
-  if (simulated) fprintf(out, "<p class=\"warn\">Times of %d cases are simulated: computed from unit times measured here and the link that was given.</p>\n", simulated);
+  int failed = 0, simulated = br_summary_simulated(s), throttled = 0;
+  for (int r = 0; r < s->n_rows; r++) failed += s->rows[r].failed, throttled += s->rows[r].throttled;
+  if (simulated) fprintf(out, "<p class=\"warn\">Times of %d cases are simulated: the work was done here on one rank, the times were computed from the measured times of its units and a link: %s.</p>\n", simulated, s->simulation ? s->simulation : "see its file");
   if (failed) fprintf(out, "<p class=\"warn\">%d runs failed or were left out; below the table is why.</p>\n", failed);
   if (throttled) fprintf(out, "<p class=\"warn\">In %d cases the machine throttled during a run.</p>\n", throttled);
   if (s->programs > 1) fprintf(out, "<p class=\"warn\">The runs were made by %d builds of the program.</p>\n", s->programs);

@@ -21,7 +21,8 @@ struct plotting {
   struct br_chart chart;
   double *numbers; /* room for all series: y, low, high */
   size_t used;
-  char y_title[200];
+  char y_title[200], title[220];
+  bool simulated; /* some of the rows are */
 };
 
 static int select_rows(struct plotting *p) {
@@ -29,7 +30,9 @@ static int select_rows(struct plotting *p) {
   for (int i = 0; i < p->s->n_rows; i++) {
     bool holds;
     BR_TRY(br_experiment_holds(p->e, p->s->rows[i].c, p->plot->when, &holds));
-    if (holds) p->rows[p->n_rows++] = &p->s->rows[i];
+    if (!holds) continue;
+    p->rows[p->n_rows++] = &p->s->rows[i];
+    p->simulated = p->simulated || p->s->rows[i].simulated;
   }
   for (int f = 0; f < p->e->n_factors; f++) {
     bool beside_x = p->plot->x >= 0 && p->plot->kind != BR_PLOT_STACKED && p->e->factors[f].group == p->e->factors[p->plot->x].group;
@@ -69,7 +72,7 @@ static struct br_chart_series *add_series(struct plotting *p, const char *who, c
   size_t used = 0;
   for (int i = 0; i < 3; i++)
     if (parts[i][0] && used < sizeof s->name) used += (size_t)snprintf(s->name + used, sizeof s->name - used, "%s%s", used ? ", " : "", parts[i]);
-  if (used == 0) snprintf(s->name, sizeof s->name, "measured");
+  if (used == 0) snprintf(s->name, sizeof s->name, p->simulated ? "simulated" : "measured");
   s->colour = chart->n_series % 8;
   s->y = p->numbers + p->used;
   s->low = s->y + chart->n;
@@ -205,13 +208,14 @@ int br_report_plot(const struct br_summary *s, const struct br_plot *plot, FILE 
   static const enum br_chart_kind kinds[] = {BR_CHART_LINE, BR_CHART_BAR, BR_CHART_STACKED, BR_CHART_LINE};
   struct plotting p = {.s = s, .e = s->experiment, .plot = plot};
   const struct br_metric *first = &p.e->metrics[plot->y[0]];
-  p.chart = (struct br_chart){.title = plot->title ? plot->title : first->title, .kind = kinds[plot->kind], .log_x = plot->log_x, .log_y = plot->log_y, .zero = plot->zero};
+  p.chart = (struct br_chart){.title = p.title, .kind = kinds[plot->kind], .log_x = plot->log_x, .log_y = plot->log_y, .zero = plot->zero};
   if (plot->n_y == 1)
     snprintf(p.y_title, sizeof p.y_title, "%s%s%s", first->title, first->unit[0] ? ", " : "", first->unit);
   else
     snprintf(p.y_title, sizeof p.y_title, "%s", first->unit);
   p.chart.y_title = p.y_title[0] ? p.y_title : NULL;
   int status = select_rows(&p);
+  snprintf(p.title, sizeof p.title, "%.180s%s", plot->title ? plot->title : first->title, p.simulated ? " (simulated)" : "");
   if (status == BR_OK && p.n_rows) status = plot->kind == BR_PLOT_CURVE ? fill_curves(&p) : plot->kind == BR_PLOT_STACKED ? fill_stacked(&p) : fill_lines(&p);
   if (status == BR_OK && p.chart.n_series && p.chart.n) br_chart_write(&p.chart, out);
   br_memory_free(p.rows);

@@ -20,27 +20,31 @@ static const struct node_kind {
 
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-int br_step_model_open(const struct br_plan_request *request, struct br_step_model *model) {
-  struct br_train_plan plan;
+void br_step_model_shape(const struct br_plan_request *request, const struct br_train_plan *plan, double unit_seconds, struct br_step_model *model) {
   const struct br_train_options *o = request->options;
-  double seconds;
-  BR_TRY(br_train_plan(request, &plan));
-  BR_TRY(br_train_plan_seconds(request, &plan, &seconds));
-  double unit = plan.units > 0 ? seconds * (double)plan.side_by_side / (double)plan.units : 0;
   size_t numbers = request->graph->trained_floats + 2 * request->graph->statistic_floats;
   *model = (struct br_step_model){.threads = request->threads, .sum_bytes = (o->reduce_float ? 4.0 : 8.0) * (double)numbers, .latency = 1.5e-4, .bandwidth = 940e6 / 8};
   if (o->sync == BR_SYNC_GRADIENTS) {
     model->parts = o->batch / o->micro_batch;
-    model->sums = plan.steps > 0 ? plan.steps : 1;
-    model->part_seconds = unit;
-    return BR_OK;
+    if (plan->units > 0 && model->parts > plan->units) model->parts = plan->units;
+    model->sums = plan->steps > 0 ? plan->steps : 1;
+    model->part_seconds = unit_seconds;
+    return;
   }
   int64_t workers = o->sync == BR_SYNC_FEDAVG ? (int64_t)ceil(o->worker.workers * o->worker.fraction) : o->worker.workers;
-  int64_t local_steps = ceil_div(plan.units, workers < 1 ? 1 : workers) / (o->batch / o->micro_batch);
+  int64_t local_steps = ceil_div(plan->units, workers < 1 ? 1 : workers) / (o->batch / o->micro_batch);
   model->parts = workers < 1 ? 1 : workers;
   model->sums = o->sync == BR_SYNC_WEIGHTS && o->worker.every > 0 ? ceil_div(local_steps, o->worker.every) : 1;
   if (model->sums < 1) model->sums = 1;
-  model->part_seconds = unit * (double)plan.units / (double)model->parts / (double)model->sums;
+  model->part_seconds = unit_seconds * (double)plan->units / (double)model->parts / (double)model->sums;
+}
+
+int br_step_model_open(const struct br_plan_request *request, struct br_step_model *model) {
+  struct br_train_plan plan;
+  double seconds;
+  BR_TRY(br_train_plan(request, &plan));
+  BR_TRY(br_train_plan_seconds(request, &plan, &seconds));
+  br_step_model_shape(request, &plan, plan.units > 0 ? seconds * (double)plan.side_by_side / (double)plan.units : 0, model);
   return BR_OK;
 }
 
@@ -90,11 +94,14 @@ int br_step_model_node(struct br_step_model *model, const char *name) {
   BR_FAIL(BR_ERROR_USAGE, "--node %s: known are here, pi3, pi4 and pi5%s%s%s", name, nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
 }
 
-/* The slowest node has the most parts; where there are fewer parts than threads, threads share one. */
-static double compute_seconds(const struct br_step_model *m, int nodes) {
-  int64_t mine = ceil_div(m->parts, nodes), groups = mine < m->threads ? mine : m->threads, members = m->threads / groups;
-  return m->part_seconds * (double)ceil_div(mine, groups) / (double)members;
+double br_step_model_compute(const struct br_step_model *m, int64_t parts) {
+  if (parts < 1) return 0;
+  int64_t groups = parts < m->threads ? parts : m->threads, members = m->threads / groups;
+  return m->part_seconds * (double)ceil_div(parts, groups) / (double)members;
 }
+
+/* Of the slowest node, which has the most parts. */
+static double compute_seconds(const struct br_step_model *m, int nodes) { return br_step_model_compute(m, ceil_div(m->parts, nodes)); }
 
 struct br_step_time br_step_model_time(const struct br_step_model *m, int nodes) {
   struct br_step_time t = {.nodes = nodes};

@@ -69,6 +69,7 @@ static void add_run(struct summing *g, json_t *line, int row_number) {
   struct br_row *row = &g->summary->rows[row_number];
   const char *status = json_string_value(json_object_get(line, "status")), *error = json_string_value(json_object_get(line, "error"));
   if (json_is_true(json_object_get(line, "warmup"))) return;
+  row->simulated = row->simulated || json_object_get(line, "simulated");
   if (!status || strcmp(status, "ok") != 0) {
     row->failed++;
     if (error) row->error = error;
@@ -77,7 +78,6 @@ static void add_run(struct summing *g, json_t *line, int row_number) {
   row->ok++;
   row->points = json_object_get(line, "points");
   row->throttled = row->throttled || json_is_true(json_object_get(line, "throttling_changed"));
-  row->simulated = row->simulated || json_object_get(line, "simulated");
   struct run *run = &g->runs[g->n_runs];
   *run = (struct run){row_number, line, g->values + (size_t)g->n_runs * (size_t)g->e->n_metrics};
   g->n_runs++;
@@ -95,6 +95,7 @@ static int gather_runs(struct summing *g, json_t *lines) {
       const char *hash = json_string_value(json_object_get(session, "program_sha256"));
       s->session = session;
       s->date = json_object_get(line, "date");
+      s->simulation = json_string_value(json_object_get(line, "simulate"));
       s->sessions++;
       s->programs += hash && strcmp(hash, program) != 0;
       if (hash) snprintf(program, sizeof program, "%s", hash);
@@ -254,7 +255,13 @@ bool br_summary_has_published(const struct br_summary *s, int metric) {
 
 bool br_summary_has_curve(const struct br_summary *s, int metric) { return s->experiment->metrics[metric].take == BR_TAKE_ALL; }
 
-const char *br_summary_series(const struct br_summary *s, const struct br_row *row) { return row->rival < 0 ? "bramble" : s->experiment->rivals[row->rival].name; }
+const char *br_summary_series(const struct br_summary *s, const struct br_row *row) { return row->rival >= 0 ? s->experiment->rivals[row->rival].name : row->simulated ? "bramble, simulated" : "bramble"; }
+
+int br_summary_simulated(const struct br_summary *s) {
+  int n = 0;
+  for (int r = 0; r < s->n_rows; r++) n += s->rows[r].simulated;
+  return n;
+}
 
 /* Digits after the point. */
 static int digits_of(const struct br_metric *metric, double x) {

@@ -35,6 +35,7 @@ struct br_summary {
   struct br_row *rows; /* cases in order, each followed by its rivals */
   int n_rows;
   json_t *session, *date; /* of the last session; borrowed */
+  const char *simulation; /* what the last session simulated, NULL: nothing */
   int sessions, programs; /* how many sessions, and how many builds of the program made them */
 };
 
@@ -49,8 +50,9 @@ const double *br_summary_published_curve(const struct br_experiment *experiment,
 bool br_summary_has_published(const struct br_summary *summary, int metric);
 bool br_summary_has_curve(const struct br_summary *summary, int metric);
 
-/* "bramble", or the rival's name. */
+/* "bramble", "bramble, simulated", or the rival's name; and how many rows are simulated. */
 const char *br_summary_series(const struct br_summary *summary, const struct br_row *row);
+int br_summary_simulated(const struct br_summary *summary);
 
 /* A number as the metric wants it, into text (at least 32 bytes). */
 const char *br_summary_number(const struct br_metric *metric, double x, char *text);

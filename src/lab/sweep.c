@@ -29,6 +29,8 @@ struct job {
   const struct br_rival *rival; /* NULL: bramble */
   char key[20], label[400];
   int ranks, cores;
+  int nodes;          /* simulated ones; 0: none */
+  char simulate[96];  /* option for train */
 };
 
 struct sweep {
@@ -38,6 +40,7 @@ struct sweep {
   struct br_sweep_result *result;
   struct br_results *results;
   char work[560];
+  int most_nodes; /* of the simulated cluster; 0: nothing is simulated */
   struct job *jobs;
   int n_jobs, all, done; /* runs */
   double measured_seconds; /* of the runs of this session */
@@ -76,12 +79,28 @@ static int hash_command(const struct sweep *s, const struct job *job, const char
   return BR_OK;
 }
 
+/* The case on its nodes of the simulated cluster: one rank here. */
+static int simulate_job(const struct sweep *s, struct job *job) {
+  const struct br_experiment *e = s->experiment;
+  const char *rest = strchr(s->options->simulate, ',');
+  int threads;
+  BR_TRY(expand_count(s, job->c, "simulate: nodes", e->nodes ? e->nodes : e->ranks, &job->nodes));
+  BR_TRY(expand_count(s, job->c, "simulate: threads", e->node_threads, &threads));
+  size_t n = (size_t)snprintf(job->simulate, sizeof job->simulate, "nodes=%d", job->nodes);
+  if (threads && !strstr(s->options->simulate, "threads=")) n += (size_t)snprintf(job->simulate + n, sizeof job->simulate - n, ",threads=%d", threads);
+  snprintf(job->simulate + n, sizeof job->simulate - n, "%s", rest ? rest : "");
+  job->ranks = 1;
+  job->cores = 0;
+  return BR_OK;
+}
+
 static int open_job(struct sweep *s, const struct br_case *c, const struct br_rival *rival, struct job *job) {
   const struct br_experiment *e = s->experiment;
   *job = (struct job){.c = c, .rival = rival};
   BR_TRY(expand_count(s, c, "ranks", e->ranks, &job->ranks));
   BR_TRY(expand_count(s, c, "cores", e->cores, &job->cores));
-  uint64_t hash = 0;
+  if (s->most_nodes) BR_TRY(simulate_job(s, job));
+  uint64_t hash = br_hash64(0, job->simulate, strlen(job->simulate));
   size_t used = rival ? (size_t)snprintf(job->label, sizeof job->label, "%s: ", rival->name) : 0;
   for (int f = 0; f < e->n_factors; f++) {
     const char *label = br_experiment_level(e, c, f)->label;
@@ -102,7 +121,7 @@ static int list_jobs(struct sweep *s) {
   size_t most = (size_t)e->n_cases * (size_t)(1 + e->n_rivals);
   BR_TRY(br_memory_alloc(most, sizeof *s->jobs, "jobs", &s->jobs));
   for (int i = 0; i < e->n_cases; i++)
-    for (int r = -1; r < e->n_rivals; r++) {
+    for (int r = -1; r < (s->most_nodes ? 0 : e->n_rivals); r++) {
       bool holds;
       const struct br_rival *rival = r < 0 ? NULL : &e->rivals[r];
       BR_TRY(br_experiment_holds(e, &e->cases[i], rival ? rival->when : NULL, &holds));
@@ -159,7 +178,8 @@ static int command_words(struct sweep *s, const struct job *job, const char *tex
       struct br_experiment plain = {0}; /* the launcher knows {ranks} only, whatever the factors are called */
       status = br_experiment_expand(&plain, NULL, launch, s->options->launcher ? s->options->launcher : "mpiexec -n {ranks}", &launcher);
     }
-    if (status == BR_OK && asprintf(whole, "%s%s\"%s\" %s", launcher ? launcher : "", launcher ? " " : "", s->options->program, command) < 0) status = BR_ERROR_MEMORY;
+    bool simulated = job && job->nodes && strncmp(command, "train ", 6) == 0;
+    if (status == BR_OK && asprintf(whole, "%s%s\"%s\" %s%s%s", launcher ? launcher : "", launcher ? " " : "", s->options->program, command, simulated ? " --simulate " : "", simulated ? job->simulate : "") < 0) status = BR_ERROR_MEMORY;
   }
   if (status == BR_ERROR_MEMORY) br_error_set(status, "no memory for a command");
   free(expanded);
@@ -243,6 +263,7 @@ static int record(struct sweep *s, const struct job *job, int repeat, const char
   json_object_set_new(line, "seconds", json_real(seconds));
   json_object_set_new(line, "ranks", json_integer(job->rival ? 1 : job->ranks));
   if (job->cores) json_object_set_new(line, "cores", json_integer(job->cores));
+  if (job->nodes) json_object_set_new(line, "simulated", json_string(job->simulate));
   json_object_set_new(line, "date", json_string(date));
   BR_TRY(br_results_append(s->results, line));
   if (strcmp(status, "ok") != 0) s->result->failed++;
@@ -265,6 +286,8 @@ static int measure_steps(struct sweep *s, const struct job *job, json_t *command
   if (status == BR_OK && !s->result->stopped && strcmp(*status_word, "ok") == 0)
     status = job->rival ? br_measure_rival(e, job->rival, &outputs[0].process, metrics) : br_measure_steps(e, outputs, ran, metrics);
   for (int i = 0; i < ran; i++) br_process_free(&outputs[i].process);
+  for (int m = 0; job->nodes && m < e->n_metrics; m++) /* of this machine, which is not the one that is simulated */
+    if (e->metrics[m].source == BR_METRIC_MEASURE) json_object_del(metrics, e->metrics[m].name);
   return status;
 }
 
@@ -299,19 +322,25 @@ static int run_job(struct sweep *s, const struct job *job, int repeat) {
 
 /* --- the whole --- */
 
+/* Whether there are the cores, or the simulated nodes, that the case asks for. */
+static bool fits(const struct sweep *s, const struct job *job) { return job->cores <= br_cpu_count() && job->nodes <= s->most_nodes; }
+
 /* True if the run is there and need not be made again. */
 static bool known(struct sweep *s, const struct job *job, int repeat) {
   json_t *line = br_results_find(s->results, job->key, repeat);
   if (!line || s->options->again == BR_AGAIN_ALL) return false;
   const char *status = json_string_value(json_object_get(line, "status"));
   bool ok = status && strcmp(status, "ok") == 0, skipped = status && strcmp(status, "skipped") == 0;
-  if (skipped && job->cores <= br_cpu_count()) return false; /* another machine now, or more cores */
+  if (skipped && fits(s, job)) return false; /* another machine now, or more cores */
   return ok || skipped || s->options->again != BR_AGAIN_FAILED;
 }
 
 static int skip_job(struct sweep *s, const struct job *job, int repeat) {
   char error[100];
-  snprintf(error, sizeof error, "needs %d cores, here are %d", job->cores, br_cpu_count());
+  if (job->nodes > s->most_nodes)
+    snprintf(error, sizeof error, "needs %d nodes, %d are simulated", job->nodes, s->most_nodes);
+  else
+    snprintf(error, sizeof error, "needs %d cores, here are %d", job->cores, br_cpu_count());
   return record(s, job, repeat, "skipped", error, 0, json_object());
 }
 
@@ -357,7 +386,9 @@ static int begin_session(struct sweep *s) {
   for (int i = 0; i < s->options->n_settings; i++) json_array_append_new(settings, json_string(s->options->settings[i]));
   json_t *session = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:i,s:o,s:s,s:s,s:s}", "host", m.host, "cpu", m.cpu, "board", m.cpu_model, "kernel", m.kernel, "libc", m.libc, "isa", m.isa, "cores", m.cores, "memory_bytes",
                               number(m.memory_bytes), "version", s->options->version ? s->options->version : "", "program_sha256", hash, "commit", commit);
-  return br_results_append(s->results, json_pack("{s:o,s:s,s:o,s:b}", "session", session, "date", date, "settings", settings, "smoke", s->options->smoke));
+  json_t *line = json_pack("{s:o,s:s,s:o,s:b}", "session", session, "date", date, "settings", settings, "smoke", s->options->smoke);
+  if (s->most_nodes) json_object_set_new(line, "simulate", json_string(s->options->simulate));
+  return br_results_append(s->results, line);
 }
 
 static int copy_file(const char *from, const char *to) {
@@ -399,7 +430,7 @@ static int run_all(struct sweep *s) {
       if (on_stop(s)) s->result->stopped = true;
       if (s->result->stopped) return BR_OK;
       if (known(s, &s->jobs[j], r)) continue;
-      BR_TRY(s->jobs[j].cores > br_cpu_count() ? skip_job(s, &s->jobs[j], r) : run_job(s, &s->jobs[j], r));
+      BR_TRY(fits(s, &s->jobs[j]) ? run_job(s, &s->jobs[j], r) : skip_job(s, &s->jobs[j], r));
       s->done++;
     }
   return BR_OK;
@@ -407,13 +438,24 @@ static int run_all(struct sweep *s) {
 
 static int open_folder(struct sweep *s, const char *path) {
   struct br_sweep_result *result = s->result;
-  snprintf(result->folder, sizeof result->folder, "%.400s/%s%s", s->options->results ? s->options->results : "results", s->experiment->name, s->options->smoke ? "-smoke" : "");
+  snprintf(result->folder, sizeof result->folder, "%.400s/%s%s%s", s->options->results ? s->options->results : "results", s->experiment->name, s->most_nodes ? "-simulated" : "", s->options->smoke ? "-smoke" : "");
   snprintf(s->work, sizeof s->work, "%s/work", result->folder);
   BR_TRY(br_folder_make(s->work));
   BR_TRY(br_results_open(result->folder, &s->results));
   char copy[600];
   snprintf(copy, sizeof copy, "%s/experiment.yaml", result->folder);
   return copy_file(path, copy);
+}
+
+/* The first number of "nodes=24,...": how many nodes the simulated cluster has; train reads the rest. */
+static int read_simulate(struct sweep *s) {
+  const char *text = s->options->simulate;
+  char *end;
+  if (!text) return BR_OK;
+  long nodes = strncmp(text, "nodes=", 6) == 0 ? strtol(text + 6, &end, 10) : 0;
+  if (nodes < 1 || nodes > 100000 || (*end && *end != ',') || strlen(text) > 60) BR_FAIL(BR_ERROR_USAGE, "--simulate %s: first comes how many nodes there are, as in nodes=24,link=940Mbit,0.15ms", text);
+  s->most_nodes = (int)nodes;
+  return BR_OK;
 }
 
 int br_sweep(const char *path, const struct br_sweep_options *options, const struct br_sweep_watch *watch, struct br_sweep_result *result) {
@@ -423,6 +465,7 @@ int br_sweep(const char *path, const struct br_sweep_options *options, const str
   BR_TRY(br_memory_alloc(1, sizeof *s, "sweep", &s));
   *s = (struct sweep){.options = options, .watch = watch ? watch : &nobody, .result = result};
   int status = br_experiment_open(path, options->smoke, options->settings, options->n_settings, &s->experiment);
+  if (status == BR_OK) status = read_simulate(s);
   if (status == BR_OK) status = list_jobs(s);
   if (status == BR_OK) status = open_folder(s, path);
   if (status == BR_OK) status = run_all(s);

@@ -22,12 +22,16 @@ struct br_step_time {
 
 /* The model of a planned run: times one unit here for a moment. The link is left for the caller (or br_step_model_link). Errors of br_train_plan_seconds. */
 int br_step_model_open(const struct br_plan_request *request, struct br_step_model *model);
+/* The same of a unit's time that is known, on one thread. */
+void br_step_model_shape(const struct br_plan_request *request, const struct br_train_plan *plan, double unit_seconds, struct br_step_model *model);
 /* Sets the link from "940Mbit,0.15ms" (bandwidth in bit, kbit, Mbit, Gbit a second; latency in us, ms, s). Errors: BR_ERROR_USAGE. */
 int br_step_model_link(struct br_step_model *model, const char *text);
 /* Makes the model that of another kind of node ("pi3", "pi4", "pi5", "here"), by speed of matrix products here and there: an estimate. Sets threads
  * to its cores. Errors: BR_ERROR_USAGE with the nearest name. */
 int br_step_model_node(struct br_step_model *model, const char *name);
 
+/* Seconds between two sums of a node that has so many parts; where they are fewer than threads, threads share one. */
+double br_step_model_compute(const struct br_step_model *model, int64_t parts);
 struct br_step_time br_step_model_time(const struct br_step_model *model, int nodes);
 
 /* The number of nodes up to `most` with the shortest epoch, and the largest whose efficiency is still at least `efficiency`. */

@@ -13,6 +13,7 @@ struct br_sweep_options {
   const char *launcher;           /* how ranks are started; NULL: "mpiexec -n {ranks}" */
   const char *const *settings;    /* "name=value" for the file's variables */
   int n_settings;
+  const char *simulate;           /* as train's --simulate: cases of up to so many nodes run alone here, under NAME-simulated; NULL: as they are */
   bool smoke;                     /* the tiny sizes of the file, under NAME-smoke */
   enum br_again again;            /* what is measured again although it is there */
 };
