@@ -7,4 +7,4 @@ python=${BRAMBLE_PYTHON:-python3}
 "$build/bramble" help import > /dev/null 2>&1 || { echo "skipped: this build has no ONNX"; exit 77; }
 "$python" "$source/reference/onnx_conformance.py" "$build/bramble" 2> /dev/null | tee "$build/onnx_conformance.txt"
 passed=$(sed -n 's/^\([0-9]*\) of .*/\1/p' "$build/onnx_conformance.txt")
-[ "${passed:-0}" -ge 459 ]
+[ "${passed:-0}" -ge 515 ]

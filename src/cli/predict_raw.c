@@ -120,6 +120,7 @@ static int take_inputs(struct raw *raw) {
 static int write_output(const struct raw *raw, int number, const char *path) {
   const struct br_border_tensor *t = &raw->border.outputs[number];
   size_t shape[BR_NPY_MAX_DIMS], n = (size_t)raw->run.n, count = n;
+  int rank = t->rank;
   for (int i = 0; i < t->rank; i++) shape[i] = i == 0 && raw->border.batched ? n : (size_t)t->d[i];
   for (int i = raw->border.batched; i < t->rank; i++) count *= (size_t)t->d[i];
   float *values;
@@ -130,13 +131,14 @@ static int write_output(const struct raw *raw, int number, const char *path) {
   } other = {NULL};
   BR_TRY(br_memory_alloc(count, sizeof *values, "output", &values));
   br_border_out(t, raw->border.batched, br_exec_output_at(raw->exec, number), values, n);
+  if (t->chosen) rank = 2, shape[0] = br_border_choose(t, raw->border.batched, values, n), shape[1] = 3, count = 3 * shape[0];
   bool is_whole = strcmp(t->type, "i8") == 0, is_truth = strcmp(t->type, "u1") == 0;
   int status = is_whole || is_truth ? br_memory_alloc(count, is_whole ? sizeof(int64_t) : 1, "output", &other.any) : BR_OK;
   for (size_t i = 0; status == BR_OK && i < count; i++) {
     if (is_whole) other.whole[i] = values[i] > -9e18f && values[i] < 9e18f ? (int64_t)values[i] : 0;
     if (is_truth) other.truth[i] = values[i] != 0;
   }
-  if (status == BR_OK) status = br_npy_write(path, is_whole ? BR_NPY_I64 : is_truth ? BR_NPY_U8 : BR_NPY_F32, t->rank, shape, other.any ? other.any : values);
+  if (status == BR_OK) status = br_npy_write(path, is_whole ? BR_NPY_I64 : is_truth ? BR_NPY_U8 : BR_NPY_F32, rank, shape, other.any ? other.any : values);
   br_memory_free(values);
   br_memory_free(other.any);
   return status;

@@ -39,7 +39,8 @@ static bool read_tensor(json_t *json, struct br_border_tensor *t) {
     t->d[i] = json_integer_value(json_array_get(sizes, (size_t)i));
     t->order[i] = (int)json_integer_value(json_array_get(order, (size_t)i));
   }
-  return true;
+  t->chosen = json_is_true(json_object_get(json, "chosen"));
+  return !t->chosen || (t->rank >= 2 && t->d[t->rank - 1] == 3);
 }
 
 static bool read_border(json_t *root, const struct br_graph *graph, struct br_border *border) {
@@ -84,7 +85,9 @@ static json_t *write_tensor(const struct br_border_tensor *t) {
     json_array_append_new(sizes, json_integer(t->d[i]));
     json_array_append_new(order, json_integer(t->order[i]));
   }
-  return json_pack("{s:s,s:s,s:o,s:o}", "name", t->name, "type", t->type, "sizes", sizes, "order", order);
+  json_t *json = json_pack("{s:s,s:s,s:o,s:o}", "name", t->name, "type", t->type, "sizes", sizes, "order", order);
+  if (json && t->chosen) json_object_set_new(json, "chosen", json_true());
+  return json;
 }
 
 int br_border_store(const struct br_border *border, struct br_model *model) {
@@ -126,3 +129,15 @@ static void copy(const struct br_border_tensor *t, bool batched, const float *fr
 
 void br_border_in(const struct br_border_tensor *tensor, bool batched, const float *outside, float *inside, size_t n) { copy(tensor, batched, outside, inside, n, false); }
 void br_border_out(const struct br_border_tensor *tensor, bool batched, const float *inside, float *outside, size_t n) { copy(tensor, batched, inside, outside, n, true); }
+
+size_t br_border_choose(const struct br_border_tensor *tensor, bool batched, float *values, size_t n) {
+  size_t rows = 1, kept = 0;
+  for (int i = batched; i + 1 < tensor->rank; i++) rows *= (size_t)tensor->d[i];
+  for (size_t r = 0; r < n * rows; r++) {
+    if (values[3 * r] < 0) continue;
+    memmove(values + 3 * kept, values + 3 * r, 3 * sizeof *values);
+    if (batched) values[3 * kept] = (float)(r / rows);
+    kept++;
+  }
+  return kept;
+}

@@ -12,6 +12,7 @@ struct br_border_tensor {
   int rank;              /* outside */
   int64_t d[BR_MAX_RANK]; /* sizes outside, for one sample */
   int order[BR_MAX_RANK]; /* axis i of the net's (behind its own batch axis, if it has one more) is axis order[i] outside */
+  bool chosen;            /* rows of (sample, class, box), those of -1 are not there: see br_border_choose */
 };
 
 struct br_border {
@@ -27,6 +28,9 @@ void br_border_free(struct br_border *border); /* zeroed: nothing */
 /* One tensor from outside to inside and back: n samples. */
 void br_border_in(const struct br_border_tensor *tensor, bool batched, const float *outside, float *inside, size_t n);
 void br_border_out(const struct br_border_tensor *tensor, bool batched, const float *inside, float *outside, size_t n);
+/* For a `chosen` tensor: `values` are n samples as br_border_out gives them; the rows that are there come to the front, their first numbers made those of the
+ * sample. Returns how many; outside they are a tensor of that many rows of 3. */
+size_t br_border_choose(const struct br_border_tensor *tensor, bool batched, float *values, size_t n);
 /* Keeps it in the model's metadata. */
 int br_border_store(const struct br_border *border, struct br_model *model);
 

@@ -345,3 +345,26 @@ int call_reshaped(const struct call *call, struct value *v, int rank, const int6
   }
   return BR_OK;
 }
+
+int call_raised(const struct call *call, struct value *v, int rank, struct value *out) {
+  int64_t d[ONNX_RANK];
+  int own = v->constant ? v->constant->rank : v->rank;
+  if (own >= rank) {
+    *out = *v;
+    return BR_OK;
+  }
+  if (rank > ONNX_RANK) BR_FAIL(BR_ERROR_DATA, "%d dimensions; at most %d are possible", rank, ONNX_RANK);
+  for (int i = 0; i < rank; i++) d[i] = i < rank - own ? 1 : v->constant ? v->constant->d[i - (rank - own)] : v->d[i - (rank - own)];
+  if (!v->constant) {
+    if (call->imp->batched) BR_FAIL(BR_ERROR_DATA, "values of %d and of %d dimensions meet along the batch", own, rank);
+    return call_reshaped(call, v, rank, d, out);
+  }
+  struct tensor *t;
+  BR_TRY(br__onnx_alloc(call->imp, 1, sizeof *t, &t));
+  *out = *v;
+  *t = *v->constant;
+  t->rank = rank;
+  memcpy(t->d, d, sizeof d);
+  out->constant = t;
+  return BR_OK;
+}

@@ -7,11 +7,14 @@
 
 int br__onnx_map_simple(const struct call *call, bool *known);
 
+enum first { ANY, NODE };
+
 static const struct {
   const char *name;
   int (*map)(const struct call *call);
+  enum first first;
 } table[] = {
-#define X(name, function) {#name, function},
+#define X(name, function, first) {#name, function, first},
     ONNX_OPERATORS(X)
 #undef X
 };
@@ -24,6 +27,8 @@ static int find_inputs(struct call *call) {
     if (node->input[i][0]) {
       call->in[i] = br__onnx_find(call->imp, node->input[i]);
       if (!call->in[i]) BR_FAIL(BR_ERROR_DATA, "takes %.80s, which nothing before it makes: a cycle, or nodes out of order", node->input[i]);
+      if (call->in[i]->chosen && strcmp(node->op_type, "Identity") != 0 && strcmp(node->op_type, "Cast") != 0)
+        BR_FAIL(BR_ERROR_DATA, "takes the boxes of a NonMaxSuppression, whose number is only known when it has run: cut the model off at %.80s", node->input[i]);
     }
     call->n_in = (int)i + 1;
   }
@@ -40,9 +45,7 @@ int br__onnx_map(struct call *call) {
   for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
     if (strcmp(type, table[i].name) != 0) continue;
     if (call->n_in == 0 || !call->in[0]) BR_FAIL(BR_ERROR_DATA, "has no input");
-    if (call->in[0]->constant && strcmp(type, "Shape") != 0 && strcmp(type, "Size") != 0 && strcmp(type, "Identity") != 0 && strcmp(type, "Dropout") != 0 && strcmp(type, "Sum") != 0 && strcmp(type, "Min") != 0 &&
-        strcmp(type, "Max") != 0 && strcmp(type, "Mean") != 0 && strcmp(type, "Div") != 0 && strcmp(type, "Mod") != 0 && strcmp(type, "Concat") != 0 && strcmp(type, "MatMul") != 0)
-      BR_TRY(call_as_node(call, call->in[0]));
+    if (table[i].first == NODE) BR_TRY(call_as_node(call, call->in[0]));
     return table[i].map(call);
   }
   bool known;

@@ -43,13 +43,6 @@ static int64_t count(const struct value *v) {
   return n;
 }
 
-static int raise_rank(const struct call *call, struct value *v, int rank, struct value *out) {
-  int64_t d[BR_MAX_RANK];
-  if (call->imp->batched) BR_FAIL(BR_ERROR_DATA, "values of %d and of %d dimensions meet along the batch", v->rank, rank);
-  for (int i = 0; i < rank; i++) d[i] = i < rank - v->rank ? 1 : v->d[i - (rank - v->rank)];
-  return call_reshaped(call, v, rank, d, out);
-}
-
 static bool is_channels(const struct value *x, const struct value *s, const int *order) {
   int last[BR_MAX_RANK];
   order_channels_last(4, last);
@@ -60,10 +53,10 @@ static int two_nodes(const struct call *call, const char *op, struct value *a, s
   struct value wide;
   int na, nb, node;
   if (a->rank < b->rank) {
-    BR_TRY(raise_rank(call, a, b->rank, &wide));
+    BR_TRY(call_raised(call, a, b->rank, &wide));
     a = &wide;
   } else if (b->rank < a->rank) {
-    BR_TRY(raise_rank(call, b, a->rank, &wide));
+    BR_TRY(call_raised(call, b, a->rank, &wide));
     b = &wide;
   }
   const struct value *larger = count(b) > count(a) ? b : a;
@@ -137,7 +130,7 @@ int map_fold_many(const struct call *call) {
 }
 
 /* A line of the net with one number as its parameter. */
-static int scalar(const struct call *call, const char *op, struct value *v, double number, struct value *out) {
+int call_scalar(const struct call *call, const char *op, struct value *v, double number, struct value *out) {
   struct tensor *t;
   BR_TRY(br__onnx_new(call->imp, ONNX_FLOAT, 0, NULL, &t));
   t->v[0] = number;
@@ -148,7 +141,7 @@ int map_mean(const struct call *call) {
   struct value sum, out;
   BR_TRY(many(call, "plus", &sum));
   BR_TRY(call_as_node(call, &sum));
-  BR_TRY(scalar(call, "div", &sum, call->n_in, &out));
+  BR_TRY(call_scalar(call, "div", &sum, call->n_in, &out));
   return call_result_same(call, 0, &out);
 }
 
@@ -192,8 +185,8 @@ int map_hardsigmoid(const struct call *call) {
   int node;
   BR_TRY(need(call, 1));
   BR_TRY(call_as_node(call, call->in[0]));
-  BR_TRY(scalar(call, "times", call->in[0], alpha, &a));
-  BR_TRY(scalar(call, "plus", &a, beta, &b));
+  BR_TRY(call_scalar(call, "times", call->in[0], alpha, &a));
+  BR_TRY(call_scalar(call, "plus", &a, beta, &b));
   BR_TRY(call_line(call, &node, "clip %s min=0 max=1", call_node_name(call, b.node)));
   return call_result_like(call, 0, node, &b, ONNX_FLOAT);
 }
@@ -204,14 +197,14 @@ int map_gelu(const struct call *call) {
   if (strcmp(call_word(call, "approximate", "none"), "none") == 0) return unary(call, "gelu", ONNX_FLOAT);
   struct value *x = call->in[0], a, b;
   BR_TRY(call_as_node(call, x));
-  BR_TRY(scalar(call, "pow", x, 3, &a));
-  BR_TRY(scalar(call, "times", &a, 0.044715, &b));
+  BR_TRY(call_scalar(call, "pow", x, 3, &a));
+  BR_TRY(call_scalar(call, "times", &a, 0.044715, &b));
   BR_TRY(call_binary(call, "plus", x, &b, ONNX_FLOAT, &a));
-  BR_TRY(scalar(call, "times", &a, 0.7978845608028654, &b));
+  BR_TRY(call_scalar(call, "times", &a, 0.7978845608028654, &b));
   BR_TRY(call_line(call, &b.node, "tanh %s", call_node_name(call, b.node)));
   b.other = -1;
-  BR_TRY(scalar(call, "plus", &b, 1, &a));
-  BR_TRY(scalar(call, "times", &a, 0.5, &b));
+  BR_TRY(call_scalar(call, "plus", &b, 1, &a));
+  BR_TRY(call_scalar(call, "times", &a, 0.5, &b));
   BR_TRY(call_binary(call, "times", x, &b, ONNX_FLOAT, &a));
   return call_result_same(call, 0, &a);
 }
@@ -230,8 +223,8 @@ int map_prelu(const struct call *call) {
     BR_TRY(call_fill(call, node, 0, t, t->rank, t->d, NULL, 1));
     return call_result(call, 0, node, v->rank, order, ONNX_FLOAT);
   }
-  BR_TRY(scalar(call, "min", v, 0, &low));
-  BR_TRY(scalar(call, "max", v, 0, &high));
+  BR_TRY(call_scalar(call, "min", v, 0, &low));
+  BR_TRY(call_scalar(call, "max", v, 0, &high));
   BR_TRY(call_binary(call, "times", &low, s, ONNX_FLOAT, &scaled));
   BR_TRY(call_binary(call, "plus", &high, &scaled, ONNX_FLOAT, &out));
   return call_result_same(call, 0, &out);
@@ -318,8 +311,8 @@ int map_matmul(const struct call *call) {
   if (row) BR_TRY(call_reshaped(call, a, 2, (int64_t[]){1, a->d[0]}, &wide_a));
   if (column) BR_TRY(call_reshaped(call, b, 2, (int64_t[]){b->d[0], 1}, &wide_b));
   struct value x = wide_a, y = wide_b;
-  if (x.rank < y.rank) BR_TRY(raise_rank(call, &wide_a, y.rank, &x));
-  if (y.rank < x.rank) BR_TRY(raise_rank(call, &wide_b, x.rank, &y));
+  if (x.rank < y.rank) BR_TRY(call_raised(call, &wide_a, y.rank, &x));
+  if (y.rank < x.rank) BR_TRY(call_raised(call, &wide_b, x.rank, &y));
   order_plain(x.rank, order);
   BR_TRY(product(call, &x, &y, order, order, &out));
   last = out;
@@ -355,7 +348,7 @@ int map_gemm(const struct call *call) {
   } else {
     BR_TRY(product(call, a, b, order_a, order_b, &out));
     if (alpha != 1) {
-      BR_TRY(scalar(call, "times", &out, alpha, &scaled));
+      BR_TRY(call_scalar(call, "times", &out, alpha, &scaled));
       out = scaled;
     }
     if (!call_has(call, 2)) return call_result_same(call, 0, &out);
@@ -363,7 +356,7 @@ int map_gemm(const struct call *call) {
   struct value *add = call->in[2], last;
   if (beta != 1) {
     BR_TRY(call_as_node(call, add));
-    BR_TRY(scalar(call, "times", add, beta, &scaled));
+    BR_TRY(call_scalar(call, "times", add, beta, &scaled));
     add = &scaled;
   }
   BR_TRY(call_binary(call, "plus", &out, add, ONNX_FLOAT, &last));
@@ -372,52 +365,57 @@ int map_gemm(const struct call *call) {
 
 /* --- along axes ------------------------------------------------------------------------------------------------------------ */
 
-/* `before` and `after` are lines around the reduction, NULL for none. */
-static int reduce(const struct call *call, const char *before, const char *op, const char *after) {
-  BR_TRY(need(call, 1));
-  struct value *v = call->in[0], x, out, last;
-  int64_t axes[BR_MAX_RANK], net_axes[BR_MAX_RANK];
-  int n, node, last_axes[BR_MAX_RANK] = {0};
-  bool keep = call_int(call, "keepdims", 1), pictures;
-  char text[160];
-  BR_TRY(call_as_node(call, v));
-  BR_TRY(call_list(call, "axes", 1, axes, BR_MAX_RANK, &n));
-  bool none = n <= 0 && call_int(call, "noop_with_empty_axes", 0);
-  if (n <= 0 && !none) {
-    n = v->rank;
-    for (int i = 0; i < n; i++) axes[i] = i;
-  }
+int call_unary(const struct call *call, const char *line, struct value *v, struct value *out) {
+  int node;
   BR_TRY(call_ordered(call, v, v->order, &node)); /* no flattened picture */
-  x = *v;
-  if (before) {
-    BR_TRY(call_line(call, &node, before, call_node_name(call, node), call_node_name(call, node)));
-    BR_TRY(call_value(call, node, v->rank, v->order, v->type, &x));
+  BR_TRY(call_line(call, &node, line, call_node_name(call, node), call_node_name(call, node)));
+  return call_value(call, node, v->rank, v->order, v->type, out);
+}
+
+int call_reduced(const struct call *call, const char *op, struct value *v, const bool *axes, struct value *out) {
+  int64_t net_axes[BR_MAX_RANK];
+  int node, n = 0, at, last[BR_MAX_RANK];
+  char text[160];
+  BR_TRY(call_ordered(call, v, v->order, &node)); /* no flattened picture */
+  for (int i = 0; i < v->rank; i++) {
+    if (!axes[i]) continue;
+    BR_TRY(call_net_axis(call, v, i, &at));
+    net_axes[n++] = at;
   }
-  for (int i = 0; i < n; i++) {
-    int axis, at;
-    BR_TRY(call_axis(axes[i], v->rank, &axis));
-    BR_TRY(call_net_axis(call, &x, axis, &at));
-    net_axes[i] = at;
-    last_axes[axis] = 1;
-  }
-  int channels_last[BR_MAX_RANK];
-  order_channels_last(4, channels_last);
-  pictures = v->rank == 4 && call->imp->batched && order_equal(x.order, channels_last, 4) && n == 2 && last_axes[2] && last_axes[3] && strcmp(op, "reducemean") == 0;
+  order_channels_last(v->rank, last);
+  bool pictures = v->rank == 4 && call->imp->batched && order_equal(v->order, last, 4) && n == 2 && axes[2] && axes[3] && strcmp(op, "reducemean") == 0;
   if (pictures)
     BR_TRY(call_line(call, &node, "globalpool %s", call_node_name(call, node)));
   else if (n > 0)
     BR_TRY(call_line(call, &node, "%s %s axes=%s", op, call_node_name(call, node), call_numbers(net_axes, n, text)));
-  if (after) BR_TRY(call_line(call, &node, after, call_node_name(call, node)));
-  BR_TRY(call_value(call, node, v->rank, v->order, v->type, &out));
-  last = out;
-  if (!keep && n > 0) {
-    int64_t d[BR_MAX_RANK];
-    int rank = 0;
-    for (int i = 0; i < v->rank; i++)
-      if (!last_axes[i]) d[rank++] = v->d[i];
-    BR_TRY(call_reshaped(call, &out, rank, d, &last));
+  return call_value(call, node, v->rank, v->order, v->type, out);
+}
+
+/* `before` and `after` are lines around the reduction, NULL for none. */
+static int reduce(const struct call *call, const char *before, const char *op, const char *after) {
+  BR_TRY(need(call, 1));
+  struct value *v = call->in[0], x, y, out;
+  int64_t list[BR_MAX_RANK], d[BR_MAX_RANK];
+  int n, rank = 0;
+  bool axes[BR_MAX_RANK] = {false};
+  BR_TRY(call_as_node(call, v));
+  BR_TRY(call_list(call, "axes", 1, list, BR_MAX_RANK, &n));
+  for (int i = 0; i < n; i++) {
+    int axis;
+    BR_TRY(call_axis(list[i], v->rank, &axis));
+    axes[axis] = true;
   }
-  return call_result_same(call, 0, &last);
+  for (int i = 0; i < v->rank && n <= 0; i++) axes[i] = !call_int(call, "noop_with_empty_axes", 0);
+  x = *v;
+  if (before) BR_TRY(call_unary(call, before, v, &x));
+  BR_TRY(call_reduced(call, op, &x, axes, &y));
+  out = y;
+  if (after) BR_TRY(call_unary(call, after, &y, &out));
+  if (call_int(call, "keepdims", 1)) return call_result_same(call, 0, &out);
+  for (int i = 0; i < v->rank; i++)
+    if (!axes[i]) d[rank++] = v->d[i];
+  BR_TRY(call_reshaped(call, &out, rank, d, &x));
+  return call_result_same(call, 0, &x);
 }
 
 /* --- tables ---------------------------------------------------------------------------------------------------------------- */

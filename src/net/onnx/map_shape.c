@@ -185,7 +185,16 @@ int map_split(const struct call *call) {
   }
   if (n != count) BR_FAIL(BR_ERROR_DATA, "%d sizes for %d outputs", n, count);
   for (int i = 0; i < n; i++) {
-    if (sizes[i] < 1 || sizes[i] > v->d[axis] - at) BR_FAIL(BR_ERROR_DATA, "part %d has %lld of %lld values", i, (long long)sizes[i], (long long)v->d[axis]);
+    if (sizes[i] < 0 || sizes[i] > v->d[axis] - at) BR_FAIL(BR_ERROR_DATA, "part %d has %lld of %lld values", i, (long long)sizes[i], (long long)v->d[axis]);
+    if (sizes[i] == 0) { /* nothing: a constant without values, which Concat leaves out */
+      struct tensor *none;
+      int64_t d[BR_MAX_RANK];
+      memcpy(d, v->d, sizeof d);
+      d[axis] = 0;
+      BR_TRY(br__onnx_new(call->imp, v->type, v->rank, d, &none));
+      BR_TRY(call_result_constant(call, i, none));
+      continue;
+    }
     BR_TRY(call_sliced(call, v, axis, at, sizes[i], 1, &out));
     BR_TRY(call_result_same(call, i, &out));
     at += sizes[i];
@@ -212,6 +221,7 @@ int map_concat(const struct call *call) {
   memcpy(order, first->order, sizeof order);
   BR_TRY(call_net_axis(call, first, axis, &at));
   for (int i = 0; i < call->n_in; i++) {
+    if (call->in[i]->constant && call->in[i]->constant->count == 0) continue;
     BR_TRY(call_as_node(call, call->in[i]));
     if (call->in[i]->rank != first->rank) BR_FAIL(BR_ERROR_DATA, "inputs of %d and %d dimensions", first->rank, call->in[i]->rank);
     BR_TRY(call_ordered(call, call->in[i], order, &node));
@@ -323,22 +333,25 @@ int map_tile(const struct call *call) {
 }
 
 int map_where(const struct call *call) {
-  BR_TRY(need(call, 3));
+  for (int i = 0; i < 3; i++)
+    if (!call_has(call, i)) BR_FAIL(BR_ERROR_DATA, "input %d is missing", i);
   int rank = 0, node[3], made;
   int64_t d[BR_MAX_RANK];
-  struct value out[3];
+  struct value in[3], out[3];
   for (int i = 0; i < 3; i++) {
-    BR_TRY(call_as_node(call, call->in[i]));
-    if (call->in[i]->rank > rank) rank = call->in[i]->rank;
+    int own = call->in[i]->constant ? call->in[i]->constant->rank : call->in[i]->rank;
+    if (own > rank) rank = own;
+  }
+  for (int i = 0; i < 3; i++) {
+    BR_TRY(call_raised(call, call->in[i], rank, &in[i]));
+    BR_TRY(call_as_node(call, &in[i]));
   }
   for (int i = 0; i < rank; i++) {
     d[i] = 1;
-    for (int k = 0; k < 3; k++) {
-      int at = i - (rank - call->in[k]->rank);
-      if (at >= 0 && call->in[k]->d[at] > d[i]) d[i] = call->in[k]->d[at];
-    }
+    for (int k = 0; k < 3; k++)
+      if (in[k].d[i] > d[i]) d[i] = in[k].d[i];
   }
-  for (int i = 0; i < 3; i++) BR_TRY(broadcast(call, call->in[i], rank, d, &out[i]));
+  for (int i = 0; i < 3; i++) BR_TRY(broadcast(call, &in[i], rank, d, &out[i]));
   for (int i = 0; i < 3; i++) BR_TRY(call_ordered(call, &out[i], out[1].order, &node[i]));
   BR_TRY(call_line(call, &made, "select %s %s %s", call_node_name(call, node[0]), call_node_name(call, node[1]), call_node_name(call, node[2])));
   return call_result(call, 0, made, rank, out[1].order, call->in[1]->type);

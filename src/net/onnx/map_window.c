@@ -19,16 +19,17 @@ static int pictures(const struct call *call, struct value *v, struct value *pict
   return call_ordered(call, v->rank == 3 ? picture : v, order, node);
 }
 
-/* The net's node as output 0: pictures, or the sequence they were. */
-static int finish(const struct call *call, int node, int rank, enum onnx_type type) {
+/* The net's node as output i: pictures, or the sequence they were. */
+static int finish_output(const struct call *call, int i, int node, int rank, enum onnx_type type) {
   int order[BR_MAX_RANK];
   struct value v, out;
   order_channels_last(4, order);
-  if (rank == 4) return call_result(call, 0, node, 4, order, type);
+  if (rank == 4) return call_result(call, i, node, 4, order, type);
   BR_TRY(call_value(call, node, 4, order, type, &v));
   BR_TRY(call_reshaped(call, &v, 3, (int64_t[]){v.d[0], v.d[1], v.d[3]}, &out));
-  return call_result_same(call, 0, &out);
+  return call_result_same(call, i, &out);
 }
+static int finish(const struct call *call, int node, int rank, enum onnx_type type) { return finish_output(call, 0, node, rank, type); }
 
 /* Two numbers (rows, columns) of an attribute; a sequence gives one, for its columns. */
 static int pair(const struct call *call, const char *name, int rank, int64_t fallback, int64_t out[2]) {
@@ -150,24 +151,31 @@ int map_convtranspose(const struct call *call) {
   return finish(call, node, rank, ONNX_FLOAT);
 }
 
+/* maxpool and avgpool where they can, else the pools of windowpool.c; the places of the maxima as a second output. */
 int map_pool(const struct call *call) {
   struct value x;
-  int node, rank;
+  int from, node, rank;
   int64_t kernel[2], stride[2], dilation[2];
-  char pads[160];
-  bool average = strcmp(call->node->op_type, "AveragePool") == 0;
-  if (call->node->n_output > 1 && call->node->output[1][0]) BR_FAIL(BR_ERROR_DATA, "the places of the maxima (a second output) are not supported");
-  BR_TRY(pictures(call, call->in[0], &x, &node));
+  char pads[160], window[400];
+  bool average = strcmp(call->node->op_type, "AveragePool") == 0, places = call->node->n_output > 1 && call->node->output[1][0];
+  BR_TRY(pictures(call, call->in[0], &x, &from));
   rank = call->in[0]->rank;
   BR_TRY(pair(call, "kernel_shape", rank, 1, kernel));
   BR_TRY(pair(call, "strides", rank, 1, stride));
   BR_TRY(pair(call, "dilations", rank, 1, dilation));
-  if (dilation[0] != 1 || dilation[1] != 1) BR_FAIL(BR_ERROR_DATA, "pools with dilations are not supported");
-  if (stride[0] < 1 || stride[1] < 1) BR_FAIL(BR_ERROR_DATA, "strides below 1");
+  if (stride[0] < 1 || stride[1] < 1 || dilation[0] < 1 || dilation[1] < 1) BR_FAIL(BR_ERROR_DATA, "strides or dilations below 1");
   BR_TRY(padding(call, rank, x.d + 2, kernel, stride, dilation, pads));
+  bool plain = dilation[0] == 1 && dilation[1] == 1 && (average || kernel[0] * kernel[1] <= 256);
+  int used = snprintf(window, sizeof window, " kernel=%lldx%lld stride=%lldx%lld padding=%s ceil=%s", (long long)kernel[0], (long long)kernel[1], (long long)stride[0], (long long)stride[1], pads,
+                      call_int(call, "ceil_mode", 0) ? "yes" : "no");
+  if (!plain || places) snprintf(window + used, sizeof window - (size_t)used, " dilation=%lldx%lld", (long long)dilation[0], (long long)dilation[1]);
+  if (places) {
+    BR_TRY(call_line(call, &node, "windowplace %s%s columns=%s", call_node_name(call, from), window, call_int(call, "storage_order", 0) ? "yes" : "no"));
+    BR_TRY(finish_output(call, 1, node, rank, ONNX_INT));
+  }
+  if (plain) window[used] = 0;
   const char *count = !average ? "" : call_int(call, "count_include_pad", 0) ? " countpadding=yes" : " countpadding=no";
-  BR_TRY(call_line(call, &node, "%s %s kernel=%lldx%lld stride=%lldx%lld padding=%s ceil=%s%s", average ? "avgpool" : "maxpool", call_node_name(call, node), (long long)kernel[0], (long long)kernel[1],
-                   (long long)stride[0], (long long)stride[1], pads, call_int(call, "ceil_mode", 0) ? "yes" : "no", count));
+  BR_TRY(call_line(call, &node, "%s %s%s%s", plain ? average ? "avgpool" : "maxpool" : average ? "windowmean" : "windowmax", call_node_name(call, from), window, count));
   return finish(call, node, rank, call->in[0]->type);
 }
 
@@ -203,10 +211,7 @@ static int per_channel(const struct call *call, const char *op, int n_params) {
   return call_result(call, 0, node, v->rank, order, ONNX_FLOAT);
 }
 
-int map_batchnorm(const struct call *call) {
-  if (call_int(call, "training_mode", 0)) BR_FAIL(BR_ERROR_DATA, "training_mode=1 is not supported: export the model for inference");
-  return per_channel(call, "batchnorm", 4);
-}
+int map_batchnorm(const struct call *call) { return call_int(call, "training_mode", 0) ? call_batch_statistics(call) : per_channel(call, "batchnorm", 4); }
 int map_instancenorm(const struct call *call) { return per_channel(call, "instancenorm", 2); }
 
 int map_lrn(const struct call *call) {
@@ -224,9 +229,9 @@ int map_layernorm(const struct call *call) {
   struct value *v = call->in[0], merged, out;
   int axis, order[BR_MAX_RANK], node;
   int64_t d[BR_MAX_RANK], width = 1;
-  if (call->node->n_output > 1) BR_FAIL(BR_ERROR_DATA, "mean and deviation as outputs are not supported");
   BR_TRY(call_as_node(call, v));
   BR_TRY(call_axis(call_int(call, "axis", -1), v->rank, &axis));
+  if (call->node->n_output > 1) BR_TRY(call_row_statistics(call, v, axis));
   for (int i = 0; i < v->rank; i++) {
     d[i < axis ? i : axis] = v->d[i];
     if (i >= axis) width *= v->d[i];
@@ -243,27 +248,38 @@ int map_layernorm(const struct call *call) {
   return call_result_same(call, 0, &out);
 }
 
-/* Sizes from scales or sizes, of all axes or those that `axes` names. */
-static int resize_target(const struct call *call, const struct value *x, double scale[4], int64_t size[4]) {
+/* What Resize makes of an input of 3 or 4 axes: per axis its scale (0: size over the input's), its new size, and the part of the input that is looked at. */
+struct target {
+  double scale[4], roi[8];
+  int64_t size[4];
+};
+
+static int resize_target(const struct call *call, const struct value *x, bool upsample, bool crop, struct target *out) {
   int axes[4] = {0, 1, 2, 3}, n_axes = x->rank, n;
   int64_t list[4];
   const Onnx__AttributeProto *a = call_attribute(call, "scales");
-  bool upsample = strcmp(call->node->op_type, "Upsample") == 0 || call->imp->opset < 11;
   int at_scales = upsample ? 1 : 2;
   BR_TRY(call_ints(call, "axes", list, 4, &n));
   if (n >= 0) n_axes = n;
   for (int i = 0; i < n; i++) BR_TRY(call_axis(list[i], x->rank, &axes[i]));
-  for (int i = 0; i < 4; i++) scale[i] = 0, size[i] = i < x->rank ? x->d[i] : 1;
+  for (int i = 0; i < 4; i++) out->scale[i] = 0, out->roi[i] = 0, out->roi[4 + i] = 1, out->size[i] = i < x->rank ? x->d[i] : 1;
   struct tensor *t = NULL;
+  if (crop) {
+    BR_TRY(call_constant(call, 1, &t));
+    if (t->count != 2 * (size_t)n_axes) BR_FAIL(BR_ERROR_DATA, "a roi of %zu numbers for %d axes", t->count, n_axes);
+    for (int i = 0; i < n_axes; i++) out->roi[axes[i]] = t->v[i], out->roi[4 + axes[i]] = t->v[n_axes + i];
+    t = NULL;
+  }
   if (!a && call_has(call, at_scales)) BR_TRY(call_constant(call, at_scales, &t));
   if (a || (t && t->count)) {
     size_t count = a ? a->n_floats : t->count;
     if (count != (size_t)n_axes) BR_FAIL(BR_ERROR_DATA, "%zu scales for %d axes", count, n_axes);
     for (int i = 0; i < n_axes; i++) {
-      double s = a ? (double)a->floats[i] : t->v[i];
+      double s = a ? (double)a->floats[i] : t->v[i], part = out->roi[4 + axes[i]] - out->roi[axes[i]];
       if (!(s > 0 && s <= 1e6)) BR_FAIL(BR_ERROR_DATA, "a scale of %g", s);
-      scale[axes[i]] = s;
-      size[axes[i]] = (int64_t)floor((double)x->d[axes[i]] * s + 1e-9);
+      if (!(part > 0 && part <= 1e6)) BR_FAIL(BR_ERROR_DATA, "a roi from %g to %g", out->roi[axes[i]], out->roi[4 + axes[i]]);
+      out->scale[axes[i]] = s;
+      out->size[axes[i]] = (int64_t)floor((double)x->d[axes[i]] * part * s + 1e-9);
     }
     return BR_OK;
   }
@@ -277,40 +293,44 @@ static int resize_target(const struct call *call, const struct value *x, double 
     if (common == 0 || (strcmp(policy, "not_larger") == 0 ? s < common : s > common)) common = s;
   }
   for (int i = 0; i < n_axes; i++) {
-    size[axes[i]] = list[i];
+    out->size[axes[i]] = list[i];
     if (strcmp(policy, "stretch") == 0) continue;
-    size[axes[i]] = (int64_t)floor((double)x->d[axes[i]] * common + 0.5);
-    scale[axes[i]] = common;
+    out->size[axes[i]] = (int64_t)floor((double)x->d[axes[i]] * common + 0.5);
+    out->scale[axes[i]] = common;
   }
   return BR_OK;
 }
 
+/* The word of net text for the attribute's; NULL: it is none of them. */
+static const char *translated(const char *const words[][2], size_t n, const char *word) {
+  for (size_t i = 0; i < n; i++)
+    if (strcmp(word, words[i][0]) == 0) return words[i][1];
+  return NULL;
+}
+
 int map_resize(const struct call *call) {
-  static const char *const coords[][2] = {{"half_pixel", "halfpixel"}, {"asymmetric", "asymmetric"}, {"align_corners", "corners"}, {"pytorch_half_pixel", "halfpixelone"}, {"half_pixel_symmetric", "halfpixelsymmetric"}};
+  static const char *const coords[][2] = {{"half_pixel", "halfpixel"}, {"asymmetric", "asymmetric"}, {"align_corners", "corners"}, {"pytorch_half_pixel", "halfpixelone"}, {"half_pixel_symmetric", "halfpixelsymmetric"}, {"tf_crop_and_resize", "crop"}};
   static const char *const rounds[][2] = {{"round_prefer_floor", "preferfloor"}, {"round_prefer_ceil", "preferceil"}, {"floor", "floor"}, {"ceil", "ceil"}};
+  static const char *const modes[][2] = {{"nearest", "nearest"}, {"linear", "linear"}, {"bilinear", "linear"}, {"cubic", "cubic"}};
   struct value x;
-  int node;
-  double scale[4];
-  int64_t size[4];
-  bool old = strcmp(call->node->op_type, "Upsample") == 0 || call->imp->opset < 11;
-  if (call->in[0]->rank != 4) BR_FAIL(BR_ERROR_DATA, "works on %d dimensions; 4 are supported", call->in[0]->rank);
+  struct target t;
+  int node, rank = call->in[0]->rank, row = rank == 4 ? 2 : 3; /* a sequence is a picture of one row: axis 3 here is one that it does not have */
+  char crop[200] = "";
+  bool upsample = strcmp(call->node->op_type, "Upsample") == 0 || call->imp->opset < 11;
   BR_TRY(pictures(call, call->in[0], &x, &node));
-  BR_TRY(resize_target(call, &x, scale, size));
-  if (size[0] != x.d[0] || size[1] != x.d[1]) BR_FAIL(BR_ERROR_DATA, "changes batch or channels");
-  if (call_int(call, "antialias", 0)) BR_FAIL(BR_ERROR_DATA, "antialias is not supported");
-  const char *coord = NULL, *round = NULL, *word = call_word(call, "coordinate_transformation_mode", old ? "asymmetric" : "half_pixel");
-  for (size_t i = 0; i < 5; i++)
-    if (strcmp(word, coords[i][0]) == 0) coord = coords[i][1];
-  if (!coord) BR_FAIL(BR_ERROR_DATA, "coordinate_transformation_mode=%s is not supported", word);
-  word = call_word(call, "nearest_mode", old ? "floor" : "round_prefer_floor");
-  for (size_t i = 0; i < 4; i++)
-    if (strcmp(word, rounds[i][0]) == 0) round = rounds[i][1];
+  const char *word = call_word(call, "coordinate_transformation_mode", upsample ? "asymmetric" : "half_pixel"), *coord = translated(coords, 6, word);
+  if (!coord) BR_FAIL(BR_ERROR_DATA, "coordinate_transformation_mode=%s is not known", word);
+  const char *round = translated(rounds, 4, word = call_word(call, "nearest_mode", upsample ? "floor" : "round_prefer_floor"));
   if (!round) BR_FAIL(BR_ERROR_DATA, "nearest_mode=%s is not known", word);
-  word = call_word(call, "mode", "nearest");
-  if (strcmp(word, "nearest") != 0 && strcmp(word, "linear") != 0 && strcmp(word, "cubic") != 0 && strcmp(word, "bilinear") != 0) BR_FAIL(BR_ERROR_DATA, "mode=%s is not known", word);
-  BR_TRY(call_line(call, &node, "resize %s sizes=%lldx%lld mode=%s coords=%s round=%s scales=%.17gx%.17g cubic=%.9g exclude=%s", call_node_name(call, node), (long long)size[2], (long long)size[3],
-                   strcmp(word, "bilinear") == 0 ? "linear" : word, coord, round, scale[2], scale[3], call_float(call, "cubic_coeff_a", -0.75), call_int(call, "exclude_outside", 0) ? "yes" : "no"));
-  return finish(call, node, 4, call->in[0]->type);
+  const char *mode = translated(modes, 4, word = call_word(call, "mode", "nearest"));
+  if (!mode) BR_FAIL(BR_ERROR_DATA, "mode=%s is not known", word);
+  BR_TRY(resize_target(call, call->in[0], upsample, strcmp(coord, "crop") == 0, &t));
+  if (t.size[0] != x.d[0] || t.size[1] != x.d[1]) BR_FAIL(BR_ERROR_DATA, "changes batch or channels");
+  if (strcmp(coord, "crop") == 0)
+    snprintf(crop, sizeof crop, " roi=%.17gx%.17gx%.17gx%.17g fill=%.9g", t.roi[row], t.roi[rank - 1], t.roi[4 + row], t.roi[4 + rank - 1], call_float(call, "extrapolation_value", 0));
+  BR_TRY(call_line(call, &node, "resize %s sizes=%lldx%lld mode=%s coords=%s round=%s scales=%.17gx%.17g cubic=%.9g exclude=%s antialias=%s%s", call_node_name(call, node), (long long)t.size[row], (long long)t.size[rank - 1], mode,
+                   coord, round, t.scale[row], t.scale[rank - 1], call_float(call, "cubic_coeff_a", -0.75), call_int(call, "exclude_outside", 0) ? "yes" : "no", call_int(call, "antialias", 0) ? "yes" : "no", crop));
+  return finish(call, node, rank, call->in[0]->type);
 }
 
 /* Reshape, transpose, reshape. */
@@ -340,8 +360,30 @@ int map_spacetodepth(const struct call *call) {
   struct value *v = call->in[0];
   int64_t b = call_int(call, "blocksize", 0);
   BR_TRY(call_as_node(call, v));
-  if (strcmp(call_word(call, "mode", "DCR"), "DCR") != 0) BR_FAIL(BR_ERROR_DATA, "only mode=DCR is supported");
   if (v->rank != 4 || b < 1 || b > 10000 || v->d[2] % b || v->d[3] % b) BR_FAIL(BR_ERROR_DATA, "blocksize=%lld does not fit its input", (long long)b);
-  int64_t C = v->d[1], H = v->d[2] / b, W = v->d[3] / b;
-  return shuffle(call, v, (int64_t[]){v->d[0], C, H, b, W, b}, (int[]){0, 3, 5, 1, 2, 4}, (int64_t[]){v->d[0], C * b * b, H, W});
+  int64_t C = v->d[1], H = v->d[2] / b, W = v->d[3] / b, wide[6] = {v->d[0], C, H, b, W, b}, d[4] = {v->d[0], C * b * b, H, W};
+  if (strcmp(call_word(call, "mode", "DCR"), "CRD") == 0) return shuffle(call, v, wide, (int[]){0, 1, 3, 5, 2, 4}, d);
+  return shuffle(call, v, wide, (int[]){0, 3, 5, 1, 2, 4}, d);
+}
+
+/* The number of boxes is only known when the net has run: the answer has a row for each that there may be, and border.c leaves out those that are -1. */
+int map_nms(const struct call *call) {
+  struct value *boxes = call->in[0], *scores;
+  int order[BR_MAX_RANK], a, b, node;
+  double max, iou, score;
+  if (!call_has(call, 1)) BR_FAIL(BR_ERROR_DATA, "input 1 is missing");
+  scores = call->in[1];
+  BR_TRY(call_number(call, "", 2, 0, &max));
+  BR_TRY(call_number(call, "", 3, 0, &iou));
+  BR_TRY(call_number(call, "", 4, -3e38, &score));
+  if (!(max >= 1)) BR_FAIL(BR_ERROR_DATA, "max_output_boxes_per_class=%g takes no box", max);
+  order_plain(BR_MAX_RANK, order);
+  BR_TRY(call_ordered(call, boxes, order, &a));
+  BR_TRY(call_ordered(call, scores, order, &b));
+  if (boxes->rank != 3 || scores->rank != 3) BR_FAIL(BR_ERROR_DATA, "boxes of %d and scores of %d dimensions; 3 were expected", boxes->rank, scores->rank);
+  BR_TRY(call_line(call, &node, "nms %s %s max=%.0f iou=%.9g score=%.9g center=%s", call_node_name(call, a), call_node_name(call, b), max < 1e9 ? max : 1e9, iou, score, call_int(call, "center_point_box", 0) ? "yes" : "no"));
+  BR_TRY(call_result(call, 0, node, call->imp->batched ? 3 : 2, order, ONNX_INT));
+  struct value *made = br__onnx_find(call->imp, call->node->output[0]);
+  made->chosen = true;
+  return BR_OK;
 }

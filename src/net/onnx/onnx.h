@@ -39,6 +39,7 @@ struct value {
   int flat_rank;            /* 0: it is not such */
   int64_t flat_d[BR_MAX_RANK];
   int flat_order[BR_MAX_RANK];
+  bool chosen;              /* rows of NonMaxSuppression, some of which are not there: only an answer can be such */
 };
 
 /* Parameter values to be filled in when the graph is complete: tensor `t` seen as d[rank], its axes in `order`, times factor. */
@@ -131,6 +132,8 @@ bool order_equal(const int *a, const int *b, int rank);
 /* The value as a node (a constant becomes one that every sample shares), in that order. */
 int call_ordered(const struct call *call, struct value *v, const int *order, int *node);
 int call_as_node(const struct call *call, struct value *v); /* makes it one, in any order */
+/* The value with axes of one in front until it has `rank` of them; constants stay constants. */
+int call_raised(const struct call *call, struct value *v, int rank, struct value *out);
 /* Axis of the net's tensor where the file's axis lies; fails for the batch. */
 int call_net_axis(const struct call *call, const struct value *v, int axis, int *out);
 /* The value with other sizes (the same count, in the file's order). */
@@ -138,6 +141,13 @@ int call_reshaped(const struct call *call, struct value *v, int rank, const int6
 
 /* map_math.c: one of plus, times, ... of two values, broadcast. */
 int call_binary(const struct call *call, const char *op, struct value *a, struct value *b, enum onnx_type type, struct value *out);
+/* The same with one number, and one value to one by a line of the net with its place as %s, and a reduction along axes of the file's, which stay. */
+int call_scalar(const struct call *call, const char *op, struct value *v, double number, struct value *out);
+int call_unary(const struct call *call, const char *line, struct value *v, struct value *out);
+int call_reduced(const struct call *call, const char *op, struct value *v, const bool *axes, struct value *out);
+/* map_statistics.c: BatchNormalization in training mode, and outputs 1 and 2 of LayerNormalization. */
+int call_batch_statistics(const struct call *call);
+int call_row_statistics(const struct call *call, struct value *v, int axis);
 /* map_shape.c */
 int call_sliced(const struct call *call, struct value *v, int axis, int64_t start, int64_t size, int64_t step, struct value *out);
 int call_tiled(const struct call *call, struct value *v, const int64_t *repeats, struct value *out); /* one repeat per axis of the file's */
@@ -148,19 +158,21 @@ int br__onnx_fold(const struct call *call);
 /* map.c */
 int br__onnx_map(struct call *call);
 
-/* The translations: X(name in ONNX, function). */
-#define ONNX_OPERATORS(X)                                                                                                                                \
-  X(Conv, map_conv) X(ConvTranspose, map_convtranspose) X(MaxPool, map_pool) X(AveragePool, map_pool) X(GlobalAveragePool, map_globalpool)               \
-  X(GlobalMaxPool, map_globalmax) X(BatchNormalization, map_batchnorm) X(InstanceNormalization, map_instancenorm) X(LRN, map_lrn)                        \
-  X(LayerNormalization, map_layernorm) X(Resize, map_resize) X(Upsample, map_resize) X(DepthToSpace, map_depthtospace)                                   \
-  X(SpaceToDepth, map_spacetodepth) X(Gemm, map_gemm) X(MatMul, map_matmul) X(PRelu, map_prelu) X(Clip, map_clip) X(Softmax, map_softmax)                \
-  X(LogSoftmax, map_softmax) X(HardSigmoid, map_hardsigmoid) X(Gelu, map_gelu) X(Concat, map_concat) X(Split, map_split) X(Slice, map_slice)             \
-  X(Pad, map_pad) X(Reshape, map_reshape) X(Flatten, map_flatten) X(Transpose, map_transpose) X(Squeeze, map_squeeze) X(Unsqueeze, map_unsqueeze)         \
-  X(Expand, map_expand) X(Tile, map_tile) X(Gather, map_gather) X(ArgMax, map_arg) X(ArgMin, map_arg) X(TopK, map_topk) X(Shape, map_shape)               \
-  X(Size, map_size) X(Cast, map_cast) X(Identity, map_identity) X(Dropout, map_dropout) X(Where, map_where) X(Div, map_div) X(Mod, map_mod)              \
-  X(Sum, map_fold_many) X(Min, map_fold_many) X(Max, map_fold_many) X(Mean, map_mean)
+/* The translations: X(name in ONNX, function, whether input 0 may be a constant or is made a node). */
+#define ONNX_OPERATORS(X)                                                                                                                           \
+  X(Conv, map_conv, NODE) X(ConvTranspose, map_convtranspose, NODE) X(MaxPool, map_pool, NODE) X(AveragePool, map_pool, NODE)                       \
+  X(GlobalAveragePool, map_globalpool, NODE) X(GlobalMaxPool, map_globalmax, NODE) X(BatchNormalization, map_batchnorm, NODE)                       \
+  X(InstanceNormalization, map_instancenorm, NODE) X(LRN, map_lrn, NODE) X(LayerNormalization, map_layernorm, NODE) X(Resize, map_resize, NODE)     \
+  X(Upsample, map_resize, NODE) X(DepthToSpace, map_depthtospace, NODE) X(SpaceToDepth, map_spacetodepth, NODE) X(Gemm, map_gemm, NODE)             \
+  X(MatMul, map_matmul, ANY) X(PRelu, map_prelu, NODE) X(Clip, map_clip, NODE) X(Softmax, map_softmax, NODE) X(LogSoftmax, map_softmax, NODE)       \
+  X(HardSigmoid, map_hardsigmoid, NODE) X(Gelu, map_gelu, NODE) X(Concat, map_concat, ANY) X(Split, map_split, NODE) X(Slice, map_slice, NODE)      \
+  X(Pad, map_pad, NODE) X(Reshape, map_reshape, NODE) X(Flatten, map_flatten, NODE) X(Transpose, map_transpose, NODE) X(Squeeze, map_squeeze, NODE) \
+  X(Unsqueeze, map_unsqueeze, NODE) X(Expand, map_expand, NODE) X(Tile, map_tile, NODE) X(Gather, map_gather, NODE) X(ArgMax, map_arg, NODE)        \
+  X(ArgMin, map_arg, NODE) X(TopK, map_topk, NODE) X(Shape, map_shape, ANY) X(Size, map_size, ANY) X(Cast, map_cast, NODE)                          \
+  X(Identity, map_identity, ANY) X(Dropout, map_dropout, ANY) X(Where, map_where, ANY) X(Div, map_div, ANY) X(Mod, map_mod, ANY)                    \
+  X(NonMaxSuppression, map_nms, NODE) X(Sum, map_fold_many, ANY) X(Min, map_fold_many, ANY) X(Max, map_fold_many, ANY) X(Mean, map_mean, ANY)
 
-#define X(name, function) int function(const struct call *call);
+#define X(name, function, input) int function(const struct call *call);
 ONNX_OPERATORS(X)
 #undef X
 

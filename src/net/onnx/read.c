@@ -5,6 +5,7 @@
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,6 +87,7 @@ static void describe(const struct value *v, const char *name, struct br_border_t
   snprintf(t->type, sizeof t->type, "%s", v->type == ONNX_FLOAT ? "f4" : v->type == ONNX_INT ? "i8" : "u1");
   memcpy(t->d, v->d, sizeof t->d);
   memcpy(t->order, v->order, sizeof t->order);
+  t->chosen = v->chosen;
 }
 
 static int add_inputs(struct importer *imp, const Onnx__GraphProto *g, const struct br_onnx_options *options, struct br_border *border) {
@@ -178,6 +180,12 @@ static int translate(struct importer *imp, const struct br_onnx_options *options
   return br__graph_finish(imp->graph);
 }
 
+/* Masks add or choose infinity; a model file holds none, and the largest float does the same there. In weights it is damage. */
+static float bounded(const struct br_param *param, float x) {
+  size_t n = strlen(param->name);
+  return isinf(x) && n > 6 && strcmp(param->name + n - 6, ".value") == 0 ? copysignf(FLT_MAX, x) : x;
+}
+
 /* The constant into the parameter's place: seen as w->d, its axes in w->order. */
 static int fill(struct importer *imp, const struct weight *w, struct br_model *model) {
   const struct br_param *param = &model->graph->params[w->param];
@@ -194,7 +202,7 @@ static int fill(struct importer *imp, const struct weight *w, struct br_model *m
       at += rest % (size_t)size[i] * stride[w->order[i]];
       rest /= (size_t)size[i];
     }
-    out[e] = w->factor == 1 ? in[at] : (float)(w->factor * (double)in[at]);
+    out[e] = bounded(param, w->factor == 1 ? in[at] : (float)(w->factor * (double)in[at]));
     if (!isfinite(out[e])) status = br_error_set(BR_ERROR_DATA, "%.80s: value %zu is not a finite number", param->name, e);
   }
   br_memory_free(in);

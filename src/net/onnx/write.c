@@ -123,7 +123,7 @@ static int write_resize(struct build *b, const struct br_node *node) {
   static const char *const coords[] = {"half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel"}, *const modes[] = {"nearest", "linear", "cubic"}, *const rounds[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"};
   const struct br_shape *in = &node_at(b, node->inputs[0])->shape;
   int place = (int)number(node, "coords", 0);
-  if (place > 3) BR_FAIL(BR_ERROR_DATA, "coords=halfpixelsymmetric has no counterpart in opset 17");
+  if (place > 3 || flag(node, "antialias")) BR_FAIL(BR_ERROR_DATA, "coords=halfpixelsymmetric, coords=crop and antialias=yes are not written");
   float *scales;
   const char *list = br__build_floats(b, br__build_name(b, "%s.scales", node->name), 1, (int64_t[]){4}, &scales);
   for (int i = 0; scales && i < 4; i++) {
