@@ -560,6 +560,27 @@ static void check_normalise_bytes(void) {
   same("y", y);
 }
 
+static void check_infer_packed_floats(void) {} /* these three are checked by infer_conv, within its guards */
+static void check_infer_pack(void) {}
+static void check_infer_conv_work_bytes(void) {}
+
+static void check_infer_conv(void) {
+  struct br_conv_shape d = any_conv();
+  bool depthwise = d.groups == d.C && d.K == d.C;
+  size_t K = (size_t)d.K, pixels = y_size(&d) / K, floats = table->infer_packed_floats(&d);
+  struct br_infer_conv conv = {.shape = d, .x = input(x_size(&d), 1), .y_pixel = K + (depthwise || coin() ? 0 : (size_t)below(9))};
+  float *w = input(w_size(&d), 1), *packed = take(floats), *twin_work = take(y_size(&d));
+  struct pair y = output(pixels * conv.y_pixel);
+  conv.epilogue = (struct br_epilogue){coin() ? input(K, 1) : NULL, coin() ? input(y_size(&d), 1) : NULL, below(4) == 0 ? BR_ACTIVATION_HARDSWISH : any_activation(), value(1)};
+  conv.packed = w, conv.y = y.want;
+  br__kernels_reference.infer_conv(&conv, BR_PART_ALL, twin_work);
+  IN_PARTS(table->infer_pack(&d, w, packed, part));
+  void *work = work_of(table->infer_conv_work_bytes(&d));
+  conv.packed = packed, conv.y = y.got;
+  IN_PARTS(table->infer_conv(&conv, part, work));
+  same("y", y);
+}
+
 static void check_inverted_residual_work_bytes(void) {} /* its worth is checked by the two below, within its guard */
 
 struct team_call {

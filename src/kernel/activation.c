@@ -21,7 +21,7 @@ bool br_activation_needs_input(enum br_activation f) {
   }
 }
 
-static float hardsigmoid(float x) { return br__min1(6.0f, br__max1(0.0f, x + 3.0f)) / 6.0f; }
+static float hardsigmoid(float x) { return br__min1(6.0f, br__max1(0.0f, x + 3.0f)) * BR__SIXTH; }
 static float normal_cdf(float x) { return fmaf(br__erf1(x * BR__SQRT_HALF), 0.5f, 0.5f); }
 
 float br_activation_one(enum br_activation f, float alpha, float x) {

@@ -117,6 +117,21 @@ void br_ref_conv_forward(const struct br_conv_shape *d, const float *x, const fl
   }
 }
 
+size_t br_ref_infer_packed_floats(const struct br_conv_shape *d) { return (size_t)d->R * (size_t)d->S * (size_t)(d->C / d->groups) * (size_t)d->K; }
+
+void br_ref_infer_pack(const struct br_conv_shape *d, const float *w, float *packed, struct br_part part) {
+  if (part.index == 0) memcpy(packed, w, br_ref_infer_packed_floats(d) * sizeof *packed);
+}
+
+size_t br_ref_infer_conv_work_bytes(const struct br_conv_shape *d) { return (size_t)d->N * (size_t)d->P * (size_t)d->Q * (size_t)d->K * sizeof(float); }
+
+/* The ordinary convolution, its pixels put where they belong. */
+void br_ref_infer_conv(const struct br_infer_conv *conv, struct br_part part, void *work) {
+  const size_t pixels = br_ref_infer_conv_work_bytes(&conv->shape) / sizeof(float) / (size_t)conv->shape.K, K = (size_t)conv->shape.K;
+  br_ref_conv_forward(&conv->shape, conv->x, conv->packed, work, &conv->epilogue, part, NULL);
+  for (size_t i = 0; i < pixels; i++) memcpy(conv->y + i * conv->y_pixel, (float *)work + i * K, K * sizeof(float));
+}
+
 void br_ref_conv_backward_data(const struct br_conv_shape *d, const float *dy, const float *w, float *dx, bool accumulate, struct br_part part, void *work) {
   size_t first, last;
   int Cg = d->C / d->groups, Kg = d->K / d->groups;

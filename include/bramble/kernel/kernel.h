@@ -30,7 +30,7 @@ enum br_activation {
   BR_ACTIVATION_RELU6,
   BR_ACTIVATION_LEAKYRELU, /* alpha x below 0 */
   BR_ACTIVATION_SIGMOID,
-  BR_ACTIVATION_HARDSIGMOID, /* min(max(x + 3, 0), 6) / 6 */
+  BR_ACTIVATION_HARDSIGMOID, /* min(max(x + 3, 0), 6) times the float nearest 1/6 */
   BR_ACTIVATION_HARDSWISH,   /* x times hardsigmoid(x) */
   BR_ACTIVATION_TANH,
   BR_ACTIVATION_SILU, /* x times sigmoid(x) */

@@ -1,0 +1,27 @@
+/* Convolutions and products of inference: the weights are packed once, when a net is prepared, for the table in use, and bias, residual and activation are
+ * applied before a sum leaves its registers. A dense layer is a 1 x 1 convolution of an H x W of its rows. The bits are those of br_conv_forward with the same
+ * epilogue, but for the methods of Winograd, which have a chain of their own.
+ * Thread-safe; not collective; allocates nothing and cannot fail. */
+#ifndef BRAMBLE_KERNEL_INFER_H
+#define BRAMBLE_KERNEL_INFER_H
+
+#include <bramble/kernel/kernel.h>
+
+struct br_infer_conv {
+  struct br_conv_shape shape;
+  const float *packed; /* by br_infer_pack, for the same shape; N does not matter */
+  const float *x;
+  float *y;
+  size_t y_pixel; /* floats from output pixel to pixel: K, or more where y is some channels of a wider tensor. Depthwise convolutions: K */
+  /* bias [K] or NULL; residual [N,P,Q,K] or NULL, pixels K floats apart; it may be y where y_pixel is K. */
+  struct br_epilogue epilogue;
+};
+
+/* Floats of the packed weights, and the packing of w [R,S,C/groups,K]: this part's share of it. */
+size_t br_infer_packed_floats(const struct br_conv_shape *shape);
+void br_infer_pack(const struct br_conv_shape *shape, const float *w, float *packed, struct br_part part);
+/* Scratch of one thread. */
+size_t br_infer_conv_work_bytes(const struct br_conv_shape *shape);
+void br_infer_conv(const struct br_infer_conv *conv, struct br_part part, void *work);
+
+#endif
