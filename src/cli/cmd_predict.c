@@ -21,6 +21,7 @@ struct answer {
 struct predicting {
   struct cli *cli;
   struct br_model *model;
+  struct br_prepared *net;
   struct br_exec *exec;
   struct br_preprocess preprocess;
   json_t *names;
@@ -77,7 +78,7 @@ static int by_probability(const void *a, const void *b) {
 
 static int predict_picture(struct predicting *p, const char *path) {
   BR_TRY(load_picture(p, path));
-  struct br_run run = {.trained = p->model->trained, .statistics = p->model->statistics, .x = p->x, .n = 1};
+  struct br_run run = {.x = p->x, .n = 1};
   br_exec_run(p->exec, &run, BR_PART_ALL);
   int classes = br_shape_channels(&p->model->graph->nodes[p->model->graph->output].shape), top = (int)option_int(&p->cli->options, "top");
   float *scores;
@@ -103,13 +104,12 @@ static int predict_picture(struct predicting *p, const char *path) {
 
 static int run(struct predicting *p) {
   const struct options *o = &p->cli->options;
-  const struct br_recipe *recipe;
-  BR_TRY(setup_open_model(p->cli, o->subjects[0], NULL, &p->model, &recipe));
+  BR_TRY(setup_open_prepared(p->cli, o->subjects[0], &p->model, &p->net));
   struct br_graph *graph = p->model->graph;
   BR_TRY(setup_preprocess(p->cli, graph, "", &p->preprocess));
   BR_TRY(setup_read_preprocess(p->model, &p->preprocess));
   p->names = setup_class_names(p->model);
-  BR_TRY(br_exec_open(graph, &(struct br_exec_options){.mode = BR_EXEC_INFER, .N = 1, .members = 1, .fuse = true}, &p->exec));
+  BR_TRY(br_exec_open(graph, &(struct br_exec_options){.mode = BR_EXEC_INFER, .N = 1, .members = 1, .fuse = true, .prepared = p->net}, &p->exec));
   size_t values = (size_t)p->preprocess.H * (size_t)p->preprocess.W * (size_t)p->preprocess.C;
   BR_TRY(br_memory_alloc(values, 1, "picture", &p->pixels));
   BR_TRY(br_memory_alloc(values, sizeof(float), "input", &p->x));
@@ -127,6 +127,7 @@ int cmd_predict(struct cli *cli) {
   int status = cli->speaks ? run(&p) : BR_OK; /* a few pictures are one rank's work */
   json_decref(p.names);
   br_exec_close(p.exec);
+  br_prepared_close(p.net);
   br_memory_free(p.pixels);
   br_memory_free(p.x);
   br_memory_free(p.answers);

@@ -14,6 +14,7 @@
 
 struct task {
   struct br_model *model;  /* this rank's stage of it with --stages */
+  struct br_prepared *prepared;
   struct br_graph *net;    /* all of it */
   bool staged;
   struct br_dataset *data;
@@ -62,15 +63,15 @@ static int match_classes(struct task *t) {
 
 static int open_all(struct cli *cli, struct task *t) {
   const struct options *o = &cli->options;
-  const struct br_recipe *recipe;
   struct br_loader_options loader = {0};
   struct br_dataset_options data = {.part = option_choice(o, "part") == 0 ? BR_DATA_TRAIN : BR_DATA_TEST, .whole = !option_given(o, "part"), .limit = (uint64_t)option_int(o, "limit"), .skip_bad = option_flag(o, "skip-bad"), .seed = 1};
   if (option_text(o, "out")) BR_TRY(br_file_check_writable(option_text(o, "out")));
   t->staged = option_given(o, "stages");
-  if (t->staged)
+  if (t->staged) {
     BR_TRY(stages_load(cli, o->subjects[0], &t->model));
-  else
-    BR_TRY(setup_open_model(cli, o->subjects[0], NULL, &t->model, &recipe));
+    BR_TRY(setup_prepare(cli, t->model, &t->prepared));
+  } else
+    BR_TRY(setup_open_prepared(cli, o->subjects[0], &t->model, &t->prepared));
   t->net = t->model->graph;
   if (t->staged) BR_TRY(br_model_load_graph(o->subjects[0], &t->net));
   BR_TRY(br_dataset_open(option_text(o, "data"), &data, &t->data));
@@ -81,7 +82,7 @@ static int open_all(struct cli *cli, struct task *t) {
   loader.dataset = t->data;
   BR_TRY(br_loader_open(&loader, &t->loader));
   BR_TRY(cli_open_team(cli, &t->team));
-  if (!t->staged) BR_TRY(br_predictor_open(t->model, t->data, t->loader, t->team, &t->predictor));
+  if (!t->staged) BR_TRY(br_predictor_open(t->prepared, t->data, t->loader, t->team, &t->predictor));
   t->names = setup_class_names(t->model);
   BR_TRY(match_classes(t));
   t->runs = (int)option_int(o, "runs");
@@ -182,7 +183,7 @@ static int run(struct cli *cli, struct task *t) {
   for (int r = 0; r < t->runs; r++) {
     br_memory_free(t->answers);
     if (t->staged)
-      BR_TRY(br_stages_run(cli->comm, t->team, t->model, t->data, t->loader, &t->answers, &t->seconds[r]));
+      BR_TRY(br_stages_run(cli->comm, t->team, t->prepared, t->data, t->loader, &t->answers, &t->seconds[r]));
     else
       BR_TRY(br_predictor_run(t->predictor, cli->comm, &t->answers, &t->seconds[r]));
     cli_progress(cli, (double)(r + 1) / t->runs, "run %d of %d", r + 1, t->runs);
@@ -203,6 +204,7 @@ int predict_data(struct cli *cli) {
   br_memory_free(t.seconds);
   br_memory_free(t.rss);
   br_predictor_close(t.predictor);
+  br_prepared_close(t.prepared);
   br_team_close(t.team);
   br_loader_close(t.loader);
   br_dataset_close(t.data);

@@ -43,6 +43,7 @@ struct raw {
   float *values[MAX_TENSORS];     /* likewise, as in the file */
   float *inside[MAX_TENSORS];     /* per input of the net */
   struct br_model *model;
+  struct br_prepared *net;
   struct br_border border;
   struct br_exec *exec;
   struct br_team *team;
@@ -67,7 +68,7 @@ static int read_floats(const char *path, struct br_npy *npy, float **out) {
 static int open_model(struct raw *raw, const char *path) {
   struct br_onnx_size sizes[MAX_TENSORS];
   size_t n = strlen(path);
-  if (n < 5 || strcmp(path + n - 5, ".onnx") != 0) return br_model_load(path, &raw->model);
+  if (n < 5 || strcmp(path + n - 5, ".onnx") != 0) return br_model_map(path, &raw->model);
   for (int i = 0; i < raw->in.n; i++) {
     if (raw->npy[i].dims > BR_MAX_RANK) BR_FAIL(BR_ERROR_DATA, "%s: %d dimensions; at most %d are possible", raw->in.path[i], raw->npy[i].dims, BR_MAX_RANK);
     sizes[i] = (struct br_onnx_size){.name = raw->in.name[i], .rank = raw->npy[i].dims};
@@ -113,7 +114,7 @@ static int take_inputs(struct raw *raw) {
     BR_TRY(br_memory_alloc(raw->npy[i].count, sizeof(float), "input", &raw->inside[at]));
     br_border_in(&raw->border.inputs[at], raw->border.batched, raw->values[i], raw->inside[at], n);
   }
-  raw->run = (struct br_run){.trained = raw->model->trained, .statistics = raw->model->statistics, .x = raw->inside[0], .more = (const float *const *)raw->inside + 1, .n = (int)n};
+  raw->run = (struct br_run){.x = raw->inside[0], .more = (const float *const *)raw->inside + 1, .n = (int)n};
   return br_graph_infer(raw->model->graph, (int)n);
 }
 
@@ -159,7 +160,8 @@ static int run(struct cli *cli, struct raw *raw) {
   BR_TRY(br_border_open(raw->model, &raw->border));
   BR_TRY(take_inputs(raw));
   BR_TRY(cli_open_team(cli, &raw->team));
-  BR_TRY(br_exec_open(raw->model->graph, &(struct br_exec_options){.mode = BR_EXEC_INFER, .N = raw->run.n, .members = br_team_count(raw->team), .fuse = true}, &raw->exec));
+  BR_TRY(setup_prepare(cli, raw->model, &raw->net));
+  BR_TRY(br_exec_open(raw->model->graph, &(struct br_exec_options){.mode = BR_EXEC_INFER, .N = raw->run.n, .members = br_team_count(raw->team), .fuse = true, .prepared = raw->net}, &raw->exec));
   br_team_run(raw->team, run_net, raw);
   for (int i = 0; i < raw->out.n; i++) {
     int number;
@@ -180,6 +182,7 @@ int predict_raw(struct cli *cli) {
   free(raw->in.text);
   free(raw->out.text);
   br_exec_close(raw->exec);
+  br_prepared_close(raw->net);
   br_team_close(raw->team);
   br_border_free(&raw->border);
   br_model_close(raw->model);

@@ -245,6 +245,21 @@ int setup_open_model(struct cli *cli, const char *subject, const struct br_datas
   return BR_OK;
 }
 
+int setup_prepare(struct cli *cli, struct br_model *model, struct br_prepared **net) {
+  BR_TRY(br_prepared_open(model, &(struct br_prepare_options){.exact = option_flag(&cli->options, "exact")}, net));
+  br_model_drop(model);
+  return BR_OK;
+}
+
+int setup_open_prepared(struct cli *cli, const char *subject, struct br_model **model, struct br_prepared **net) {
+  const struct br_recipe *recipe;
+  if (ends_with(subject, ".safetensors"))
+    BR_TRY(br_model_map(subject, model));
+  else
+    BR_TRY(setup_open_model(cli, subject, NULL, model, &recipe));
+  return setup_prepare(cli, *model, net);
+}
+
 json_t *setup_class_names(const struct br_model *model) {
   const char *text = br_model_get(model, "classes");
   json_t *names = text ? json_loads(text, 0, NULL) : NULL;

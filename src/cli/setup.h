@@ -5,7 +5,7 @@
 #include "cli/cli.h"
 
 #include <bramble/data/loader.h>
-#include <bramble/net/model.h>
+#include <bramble/net/prepare.h>
 #include <bramble/net/zoo.h>
 #include <bramble/train/plan.h>
 
@@ -21,6 +21,12 @@ int setup_open_data(struct cli *cli, enum br_data_part part, struct br_dataset *
 /* The net of the subject: a zoo name, a net text file, or a model file; in the last case *model is set instead of a fresh one. `info` gives classes and
  * channels where options are silent (may be NULL). *recipe: the zoo net's, or a plain one. */
 int setup_open_model(struct cli *cli, const char *subject, const struct br_dataset_info *info, struct br_model **model, const struct br_recipe **recipe);
+
+/* A model to be used, not trained: setup_open_model's, prepared as --exact says; a model file's parameters are never in memory twice. *model keeps its graph
+ * and metadata, and must outlive *net. */
+int setup_open_prepared(struct cli *cli, const char *subject, struct br_model **model, struct br_prepared **net);
+/* The same of a model that is open. */
+int setup_prepare(struct cli *cli, struct br_model *model, struct br_prepared **net);
 
 /* An ONNX file as a model; --input gives the size of its pictures where it leaves it open. */
 int setup_read_onnx(struct cli *cli, const char *path, struct br_model **model);

@@ -35,7 +35,7 @@ int stages_load(struct cli *cli, const char *path, struct br_model **part) {
   if (strcmp(wanted, "auto") != 0 && atoi(wanted) != n) BR_FAIL(BR_ERROR_USAGE, "--stages %s: every rank runs one stage, and there are %d ranks; start as many, or say --stages auto", wanted, n);
   BR_TRY(stages_plan(cli, path, n, 1e9, &stages));
   const struct br_stage *mine = &stages[br_comm_rank(cli->comm)];
-  int status = br_model_load_part(path, mine->first, mine->last, part);
+  int status = br_model_map_part(path, mine->first, mine->last, part);
   br_memory_free(stages);
   return status;
 }

@@ -1,4 +1,6 @@
 /* Parts of a net, made as net text: an input line for every value that comes in, the part's own lines, and the outputs. */
+#include "net/fold.h"
+
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
 #include <bramble/net/cut.h>
@@ -10,6 +12,18 @@ int br_cut_end(const struct br_graph *graph) {
   int end = graph->n_nodes;
   if (end > 0 && (graph->loss == end - 1 || strcmp(br_node_op(&graph->nodes[end - 1]), "outputs") == 0)) end--;
   return end;
+}
+
+int br_cut_allowed(const struct br_graph *graph, bool *allowed) {
+  struct br_fold *folds;
+  BR_TRY(br_memory_alloc((size_t)graph->n_nodes, sizeof *folds, "cut", &folds));
+  int status = br__fold_find(graph, false, folds);
+  for (int i = 0, inside = 0; status == BR_OK && i < graph->n_nodes; i++) {
+    allowed[i] = i > inside || inside == 0;
+    if (folds[i].last) inside = folds[i].last;
+  }
+  br_memory_free(folds);
+  return status;
 }
 
 static bool is_answer(const struct br_graph *graph, int value) {

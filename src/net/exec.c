@@ -1,6 +1,7 @@
 /* Runs a plan. All pointers are worked out when the exec is opened; a run walks the steps, with a barrier behind each where several
  * members share it. */
 #include "net/plan.h"
+#include "net/prepared.h"
 
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
@@ -18,22 +19,34 @@ struct br_exec {
   bool *accumulate;
   char *arena, *shared, *work; /* work: one piece per member */
   float *gradient, *batch_statistics, *losses;
+  float *streamed; /* of a streamed net: one step's weights, and scratch to fold them */
   int n; /* samples the shapes stand for now */
   const float *trained, *statistics; /* that param[] points into now */
   struct br_barrier barrier;
 };
 
 static size_t gradient_floats(const struct br_graph *graph, const struct br_exec_options *options) { return options->mode == BR_EXEC_TRAIN ? graph->trained_floats : 0; }
+static size_t streamed_floats(const struct br_exec_options *options) { return options->prepared && options->prepared->stream ? options->prepared->stream_floats + options->prepared->scratch_floats : 0; }
 static size_t statistic_floats(const struct br_graph *graph, const struct br_exec_options *options) { return options->mode == BR_EXEC_INFER ? 0 : graph->statistic_floats; }
 
 int br_exec_plan(const struct br_graph *graph, const struct br_exec_options *options, struct br_exec_bytes *bytes) {
   struct br_plan plan;
   int status = br_plan_make(&plan, graph, options);
-  size_t gradients = 4 * (gradient_floats(graph, options) + statistic_floats(graph, options)), work = plan.work_bytes * (size_t)options->members + plan.shared_bytes;
+  size_t gradients = 4 * (gradient_floats(graph, options) + statistic_floats(graph, options)), work = plan.work_bytes * (size_t)options->members + plan.shared_bytes + streamed_floats(options) * sizeof(float);
   *bytes = (struct br_exec_bytes){plan.arena_bytes, gradients, work, plan.arena_bytes + gradients + work};
   br_plan_free(&plan);
   return status;
 }
+
+/* A value made as a part of a concat's lies inside that one's. */
+static float *value_at(const struct br_exec *exec, int v) {
+  int storage = exec->plan.value[v];
+  if (storage == BR_NO_STORAGE) return NULL;
+  float *whole = (float *)(void *)(exec->arena + exec->plan.storages[storage].offset);
+  return exec->plan.slice_of[v] >= 0 ? whole + exec->plan.slice_at[v] : whole;
+}
+
+static size_t pixel_of(const struct br_plan *plan, int v) { return (size_t)br_shape_channels(&plan->shapes[plan->slice_of[v] >= 0 ? plan->slice_of[v] : v]); }
 
 static void *at(const struct br_exec *exec, int storage) { return storage == BR_NO_STORAGE ? NULL : exec->arena + exec->plan.storages[storage].offset; }
 
@@ -56,6 +69,21 @@ static int link_gradients(struct br_exec *exec) {
   return BR_OK;
 }
 
+/* A prepared net has its parameters at hand. */
+static void link_prepared(struct br_exec *exec, int s) {
+  const struct br_prepared *prepared = exec->options.prepared;
+  const struct br_step *step = &exec->plan.steps[s];
+  const float **param = exec->args[s].param;
+  if (step->packed) {
+    int node = (int)(step->node - exec->plan.graph->nodes);
+    const float *place = prepared->stream ? exec->streamed : prepared->block;
+    param[0] = place + prepared->weights[node];
+    param[1] = prepared->bias[node] == BR_NOT_KEPT ? NULL : place + prepared->bias[node];
+    return;
+  }
+  for (int q = 0; q < step->n_params; q++) param[q] = prepared->block + prepared->kept[step->node->first_param + q];
+}
+
 static void link_step(struct br_exec *exec, int s, size_t first_input, size_t first_param) {
   const struct br_plan *plan = &exec->plan;
   const struct br_step *step = &plan->steps[s];
@@ -63,10 +91,14 @@ static void link_step(struct br_exec *exec, int s, size_t first_input, size_t fi
   *args = (struct br_op_args){
       .node = step->node, .in_shape = exec->in_shapes + first_input, .n_inputs = step->n_inputs, .in = exec->in + first_input, .din = exec->din + first_input,
       .din_accumulate = exec->accumulate + first_input, .param = exec->param + first_param, .dparam = exec->dparam + first_param,
-      .out_shape = &plan->shapes[step->output], .out = step->loss ? NULL : at(exec, plan->value[step->output]),
+      .out_shape = &plan->shapes[step->output], .out = step->loss ? NULL : value_at(exec, step->output), .out_pixel = pixel_of(plan, step->output),
       .dout = step->loss ? NULL : at(exec, plan->gradient[step->output]), .saved = at(exec, plan->saved[s]), .shared = exec->shared, .barrier = &exec->barrier, .members = exec->options.members,
       .mode = (int)exec->options.mode, .losses = exec->losses, .activation = step->activation, .activation_alpha = step->alpha};
-  for (int k = 0; k < step->n_inputs; k++) exec->in[first_input + (size_t)k] = at(exec, plan->value[step->inputs[k]]);
+  for (int k = 0; k < step->n_inputs; k++) exec->in[first_input + (size_t)k] = value_at(exec, step->inputs[k]);
+  if (exec->options.prepared) {
+    link_prepared(exec, s);
+    return;
+  }
   for (int q = 0; q < step->n_params; q++) {
     int number = step->node->first_param + q;
     const struct br_param *param = &plan->graph->params[number];
@@ -94,6 +126,7 @@ static int allocate(struct br_exec *exec) {
   BR_TRY(br_memory_alloc((size_t)exec->options.N, sizeof(float), "losses", &exec->losses));
   if (gradient_floats(graph, &exec->options)) BR_TRY(br_memory_alloc(graph->trained_floats, sizeof(float), "gradients", &exec->gradient));
   if (statistic_floats(graph, &exec->options)) BR_TRY(br_memory_alloc(graph->statistic_floats, sizeof(float), "batch statistics", &exec->batch_statistics));
+  if (streamed_floats(&exec->options)) BR_TRY(br_memory_alloc(streamed_floats(&exec->options), sizeof(float), "weights", &exec->streamed));
   size_t input = 0, param = 0;
   for (size_t s = 0; s < steps; s++) {
     link_step(exec, (int)s, input, param);
@@ -132,6 +165,7 @@ void br_exec_close(struct br_exec *exec) {
   br_memory_free(exec->shared);
   br_memory_free(exec->work);
   br_memory_free(exec->losses);
+  br_memory_free(exec->streamed);
   br_memory_free(exec->gradient);
   br_memory_free(exec->batch_statistics);
   br_memory_free(exec);
@@ -165,12 +199,19 @@ static void set_params(struct br_exec *exec, const struct br_run *run) {
 static void prepare(struct br_exec *exec, const struct br_run *run) {
   const struct br_plan *plan = &exec->plan;
   if (exec->n != run->n) set_batch(exec, run->n);
-  if (exec->trained != run->trained || exec->statistics != run->statistics) set_params(exec, run);
+  if (!exec->options.prepared && (exec->trained != run->trained || exec->statistics != run->statistics)) set_params(exec, run);
   for (int s = 0; s < plan->n_steps; s++) {
     exec->args[s].run = run;
     for (int k = 0; k < plan->steps[s].n_inputs; k++)
       if (plan->steps[s].inputs[k] < plan->graph->n_inputs) exec->args[s].in[k] = plan->steps[s].inputs[k] == 0 ? run->x : run->more[plan->steps[s].inputs[k] - 1];
   }
+}
+
+/* Weights that are not kept come when their step does. Packing them cannot fail: it has been done when the net was prepared. */
+static void stream(struct br_exec *exec, const struct br_step *step, struct br_part part) {
+  const struct br_prepared *prepared = exec->options.prepared;
+  if (part.index == 0) br__prepared_pack(prepared, (int)(step->node - exec->plan.graph->nodes), exec->streamed, exec->streamed + prepared->stream_floats);
+  br_barrier_wait(&exec->barrier, part.count);
 }
 
 void br_exec_run(struct br_exec *exec, const struct br_run *run, struct br_part part) {
@@ -181,6 +222,7 @@ void br_exec_run(struct br_exec *exec, const struct br_run *run, struct br_part 
   for (int s = 0; s < plan->n_steps; s++) {
     struct br_op_args args = exec->args[s];
     args.work = work;
+    if (exec->streamed && plan->steps[s].packed) stream(exec, &plan->steps[s], part);
     plan->steps[s].op->forward(&args, part);
     br_barrier_wait(&exec->barrier, part.count);
   }
@@ -195,7 +237,7 @@ void br_exec_run(struct br_exec *exec, const struct br_run *run, struct br_part 
 }
 
 const float *br_exec_output(const struct br_exec *exec) { return br_exec_output_at(exec, 0); }
-const float *br_exec_output_at(const struct br_exec *exec, int i) { return at(exec, exec->plan.value[exec->plan.graph->outputs[i]]); }
+const float *br_exec_output_at(const struct br_exec *exec, int i) { return value_at(exec, exec->plan.graph->outputs[i]); }
 const float *br_exec_losses(const struct br_exec *exec) { return exec->losses; }
 const float *br_exec_gradient(const struct br_exec *exec) { return exec->gradient; }
 const float *br_exec_batch_statistics(const struct br_exec *exec) { return exec->batch_statistics; }

@@ -11,22 +11,34 @@
 
 #define FORMAT "bramble net 1"
 
-int br_model_open(struct br_graph *graph, struct br_model **out) {
-  *out = NULL;
-  struct br_model *model = NULL;
-  int status = br_memory_alloc(1, sizeof *model, "model", &model);
-  if (status != BR_OK) {
+static int open_without_parameters(struct br_graph *graph, struct br_model **out) {
+  int status = br_memory_alloc(1, sizeof **out, "model", out);
+  if (status == BR_OK)
+    (*out)->graph = graph;
+  else
     br_graph_close(graph);
-    return status;
-  }
-  model->graph = graph;
-  status = br_memory_alloc(graph->trained_floats, sizeof(float), "weights", &model->trained);
+  return status;
+}
+
+int br_model_open(struct br_graph *graph, struct br_model **out) {
+  struct br_model *model;
+  *out = NULL;
+  BR_TRY(open_without_parameters(graph, &model));
+  int status = br_memory_alloc(graph->trained_floats, sizeof(float), "weights", &model->trained);
   if (status == BR_OK) status = br_memory_alloc(graph->statistic_floats, sizeof(float), "running statistics", &model->statistics);
   if (status == BR_OK)
     *out = model;
   else
     br_model_close(model);
   return status;
+}
+
+void br_model_drop(struct br_model *model) {
+  br_memory_free(model->trained);
+  br_memory_free(model->statistics);
+  br_safetensors_close(model->file);
+  model->trained = model->statistics = NULL;
+  model->file = NULL;
 }
 
 void br_model_close(struct br_model *model) {
@@ -37,8 +49,7 @@ void br_model_close(struct br_model *model) {
   }
   free(model->entries);
   br_graph_close(model->graph);
-  br_memory_free(model->trained);
-  br_memory_free(model->statistics);
+  br_model_drop(model);
   br_memory_free(model);
 }
 
@@ -108,12 +119,20 @@ static int check_param(const struct br_safetensors *file, const char *path, cons
   return BR_OK;
 }
 
-static int load_param(const struct br_safetensors *file, const char *path, const struct br_model *model, const struct br_param *param) {
-  const float *values = br_safetensors_find(file, param->name)->data;
-  memcpy(block_of(model, param), values, param->count * sizeof(float));
+int br_model_values(const struct br_model *model, int number, const float **values) {
+  const struct br_param *param = &model->graph->params[number];
+  if (!model->file) {
+    *values = block_of(model, param);
+    return BR_OK;
+  }
+  *values = br_safetensors_find(model->file, param->name)->data;
   for (size_t i = 0; i < param->count; i++)
-    if (!isfinite(values[i])) BR_FAIL(BR_ERROR_DATA, "%s: tensor %s: element %zu is not a finite number; the training went wrong or the file is damaged", path, param->name, i);
+    if (!isfinite((*values)[i])) BR_FAIL(BR_ERROR_DATA, "%s: tensor %s: element %zu is not a finite number; the training went wrong or the file is damaged", model->graph->name, param->name, i);
   return BR_OK;
+}
+
+void br_model_forget(const struct br_model *model, int number) {
+  if (model->file) br_safetensors_forget(model->file, br_safetensors_find(model->file, model->graph->params[number].name));
 }
 
 static int load_graph(const struct br_safetensors *file, const char *path, struct br_graph **out) {
@@ -131,13 +150,16 @@ static int load_graph(const struct br_safetensors *file, const char *path, struc
   return status;
 }
 
-/* The parameters of `graph`, which it takes, and the metadata. */
-static int load_from(const struct br_safetensors *file, const char *path, struct br_graph *graph, struct br_model **out) {
-  int status = BR_OK;
+/* A model of `graph` with the file's metadata; it takes both, also when it fails. */
+static int map_from(struct br_safetensors *file, struct br_graph *graph, struct br_model **out) {
   struct br_model *model;
-  BR_TRY(br_model_open(graph, &model));
-  for (int p = 0; status == BR_OK && p < graph->n_params; p++) status = load_param(file, path, model, &graph->params[p]);
   const char *key, *value;
+  int status = open_without_parameters(graph, &model);
+  if (status != BR_OK) {
+    br_safetensors_close(file);
+    return status;
+  }
+  model->file = file;
   for (size_t i = 0; status == BR_OK && br_safetensors_metadata_at(file, i, &key, &value); i++)
     if (strcmp(key, "format") != 0 && strcmp(key, "net") != 0) status = br_model_set(model, key, value);
   if (status == BR_OK)
@@ -147,29 +169,45 @@ static int load_from(const struct br_safetensors *file, const char *path, struct
   return status;
 }
 
-int br_model_load(const char *path, struct br_model **out) {
-  struct br_safetensors *file;
-  struct br_graph *graph;
-  *out = NULL;
-  BR_TRY(br_safetensors_open(path, &file));
-  int status = load_graph(file, path, &graph);
-  if (status == BR_OK) status = load_from(file, path, graph, out);
-  br_safetensors_close(file);
-  return status;
-}
-
-int br_model_load_part(const char *path, int first, int last, struct br_model **out) {
+static int map_nodes(const char *path, bool whole, int first, int last, struct br_model **out) {
   struct br_safetensors *file;
   struct br_graph *graph, *part = NULL;
   *out = NULL;
   BR_TRY(br_safetensors_open(path, &file));
   int status = load_graph(file, path, &graph);
-  if (status == BR_OK) {
+  if (status == BR_OK && !whole) {
     status = br_graph_cut(graph, first, last, &part);
     br_graph_close(graph);
+    graph = part;
   }
-  if (status == BR_OK) status = load_from(file, path, part, out);
+  if (status == BR_OK) return map_from(file, graph, out);
   br_safetensors_close(file);
+  return status;
+}
+
+int br_model_map(const char *path, struct br_model **out) { return map_nodes(path, true, 0, 0, out); }
+int br_model_map_part(const char *path, int first, int last, struct br_model **out) { return map_nodes(path, false, first, last, out); }
+
+static int load_blocks(struct br_model *model) {
+  const struct br_graph *graph = model->graph;
+  BR_TRY(br_memory_alloc(graph->trained_floats, sizeof(float), "weights", &model->trained));
+  BR_TRY(br_memory_alloc(graph->statistic_floats, sizeof(float), "running statistics", &model->statistics));
+  for (int p = 0; p < graph->n_params; p++) {
+    const float *values;
+    BR_TRY(br_model_values(model, p, &values));
+    memcpy(block_of(model, &graph->params[p]), values, graph->params[p].count * sizeof(float));
+  }
+  br_safetensors_close(model->file);
+  model->file = NULL;
+  return BR_OK;
+}
+
+int br_model_load(const char *path, struct br_model **out) {
+  BR_TRY(br_model_map(path, out));
+  int status = load_blocks(*out);
+  if (status == BR_OK) return status;
+  br_model_close(*out);
+  *out = NULL;
   return status;
 }
 

@@ -38,6 +38,7 @@ struct br_op_args {
   int n_inputs;
   const float **in;
   float *out;
+  size_t out_pixel;          /* floats from pixel to pixel of `out`: its channels, or those of the concat that it is a part of (packed steps only) */
   const float **param;       /* trained parameters and statistics in declaration order */
   float **dparam;            /* gradients; for statistics the batch statistics; NULL entries: not wanted */
   const float *dout;

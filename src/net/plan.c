@@ -1,5 +1,6 @@
 /* From graph to plan: which operators ride on others, which values share memory, how long each lives, and where it lies. */
 #include "net/plan.h"
+#include "net/prepared.h"
 #include "net/ops/activation.h"
 
 #include <bramble/base/error.h>
@@ -8,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-extern const struct br_op br_op_crossentropy, br_op_softmax, br_op_batchnorm, br_op_conv, br_op_dense, br_op_inverted_residual;
+extern const struct br_op br_op_crossentropy, br_op_softmax, br_op_batchnorm, br_op_conv, br_op_dense, br_op_inverted_residual, br_op_concat;
 
 struct planner {
   struct br_plan *plan;
@@ -83,7 +84,7 @@ static void fuse_inverted_residuals(struct planner *p) {
     int n = inverted_residual_at(p, s);
     for (int i = 1; i < n; i++) step.n_params += plan->steps[s + i].n_params;
     if (n > 0) {
-      step.op = &br_op_inverted_residual;
+      step.op = &br_op_inverted_residual, br_op_concat;
       step.output = plan->steps[s + n - 1].output;
     }
     plan->steps[kept++] = step;
@@ -98,6 +99,12 @@ static void make_steps(struct planner *p) {
   for (int i = graph->n_inputs; i < graph->n_nodes; i++) {
     const struct br_node *node = &graph->nodes[i];
     if (node->op->flags & BR_OP_OUTPUTS) continue;
+    const struct br_fold *fold = p->options->prepared ? &p->options->prepared->folds[i] : NULL;
+    if (fold && fold->last) {
+      plan->steps[plan->n_steps++] = (struct br_step){.op = &br_op_packed, .node = node, .n_params = 2, .inputs = fold->inputs, .n_inputs = fold->n_inputs, .output = fold->last, .activation = fold->activation, .alpha = fold->alpha, .packed = true};
+      i = fold->last;
+      continue;
+    }
     enum br_activation f = br_op_activation(node->op);
     struct br_step *last = plan->n_steps ? &plan->steps[plan->n_steps - 1] : NULL;
     if (p->options->fuse && last && last->output == node->inputs[0] && p->consumers[last->output] == 1 && last->output != graph->output && !last->activation && carries(last->op, f, p->train)) {
@@ -178,6 +185,40 @@ static bool is_output(const struct br_graph *graph, int value) {
   return false;
 }
 
+/* Depthwise steps write whole pixels only. */
+static bool writes_anywhere(const struct br_plan *plan, const struct br_step *step) {
+  if (!step->packed) return false;
+  const struct br_conv_shape shape = br__packed_shape(step->node, &plan->shapes[step->inputs[0]], &plan->shapes[step->output]);
+  return shape.groups == 1 || shape.groups != shape.C;
+}
+
+/* A concat of channels need not copy what a packed step can write to its place there. */
+static void find_slices(struct planner *p) {
+  struct br_plan *plan = p->plan;
+  for (int v = 0; v < n_values(plan); v++) plan->slice_of[v] = -1;
+  for (int s = 0; s < plan->n_steps; s++) {
+    const struct br_step *step = &plan->steps[s];
+    const struct br_shape *out = &plan->shapes[step->output];
+    size_t channels = 0;
+    if (step->op != &br_op_concat || br_shape_rows(out) != br_shape_rows(&plan->shapes[step->inputs[0]])) continue; /* along another axis */
+    for (int k = 0; k < step->n_inputs; k++) {
+      int in = step->inputs[k], maker = p->maker[in];
+      if (maker >= 0 && writes_anywhere(plan, &plan->steps[maker]) && p->consumers[in] == 1 && !is_output(plan->graph, in)) plan->slice_of[in] = step->output, plan->slice_at[in] = channels;
+      channels += (size_t)br_shape_channels(&plan->shapes[in]);
+    }
+  }
+}
+
+/* The storage of a value that is made at step s; a concat's may be there already. */
+static int storage_at(struct br_plan *plan, int v, int s) {
+  if (plan->slice_of[v] >= 0) {
+    int whole = plan->slice_of[v];
+    if (plan->value[whole] == BR_NO_STORAGE) plan->value[whole] = new_storage(plan, br_shape_count(&plan->shapes[whole]) * sizeof(float), s, s);
+    return plan->value[whole];
+  }
+  return plan->value[v] != BR_NO_STORAGE ? plan->value[v] : new_storage(plan, br_shape_count(&plan->shapes[v]) * sizeof(float), s, s);
+}
+
 static void place_values(struct planner *p) {
   struct br_plan *plan = p->plan;
   int S = plan->n_steps;
@@ -187,7 +228,7 @@ static void place_values(struct planner *p) {
     int back = 2 * S - 1 - s, out = step->output;
     if (!step->loss) {
       bool reuse = in_place(p, step);
-      plan->value[out] = reuse ? plan->value[step->inputs[0]] : new_storage(plan, br_shape_count(&plan->shapes[out]) * sizeof(float), s, s);
+      plan->value[out] = reuse ? plan->value[step->inputs[0]] : storage_at(plan, out, s);
       lengthen(plan, plan->value[out], s);
       bool reads_out = step->backward && (step->op->flags & BR_OP_BACKWARD_OUT);
       if (reads_out) lengthen(plan, plan->value[out], back);
@@ -300,6 +341,8 @@ int br_plan_make(struct br_plan *plan, const struct br_graph *graph, const struc
   BR_TRY(br_memory_alloc(nodes, sizeof *plan->needs_gradient, "plan", &plan->needs_gradient));
   BR_TRY(br_memory_alloc(nodes, sizeof *plan->value, "plan", &plan->value));
   BR_TRY(br_memory_alloc(nodes, sizeof *plan->gradient, "plan", &plan->gradient));
+  BR_TRY(br_memory_alloc(nodes, sizeof *plan->slice_of, "plan", &plan->slice_of));
+  BR_TRY(br_memory_alloc(nodes, sizeof *plan->slice_at, "plan", &plan->slice_at));
   BR_TRY(br_memory_alloc(nodes, sizeof *plan->saved, "plan", &plan->saved));
   BR_TRY(br_memory_alloc(3 * nodes, sizeof *plan->storages, "plan", &plan->storages));
   BR_TRY(set_shapes(plan, options));
@@ -318,6 +361,7 @@ int br_plan_make(struct br_plan *plan, const struct br_graph *graph, const struc
   if (status == BR_OK) {
     if (options->fuse && options->mode != BR_EXEC_INFER) fuse_inverted_residuals(&p);
     find_makers(&p);
+    find_slices(&p);
     place_values(&p);
     place_gradients(&p);
     place_scratch(&p);
@@ -335,6 +379,8 @@ void br_plan_free(struct br_plan *plan) {
   br_memory_free(plan->needs_gradient);
   br_memory_free(plan->value);
   br_memory_free(plan->gradient);
+  br_memory_free(plan->slice_of);
+  br_memory_free(plan->slice_at);
   br_memory_free(plan->saved);
   br_memory_free(plan->storages);
   *plan = (struct br_plan){0};

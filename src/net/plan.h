@@ -11,7 +11,7 @@
 struct br_step {
   const struct br_op *op;
   const struct br_node *node; /* of a step that stands for several nodes the first; the others lie behind it */
-  int n_params;               /* from node->first_param on */
+  int n_params;               /* from node->first_param on; a packed step has two of its own */
   const int *inputs; /* values */
   int n_inputs;
   int output; /* value */
@@ -19,6 +19,7 @@ struct br_step {
   float alpha;
   bool backward;  /* some gradient passes or is wanted */
   bool loss;
+  bool packed;    /* a group of a prepared net (net/fold.h) */
 };
 
 /* A stretch of the arena and the times it is in use: step s runs forward at time s and backward at 2 S - 1 - s. */
@@ -38,6 +39,8 @@ struct br_plan {
   struct br_shape *shapes;   /* per value, for N samples; the loss node's at the end */
   bool *needs_gradient;      /* per value */
   int *value, *gradient;     /* per value: its storages, BR_NO_STORAGE for none */
+  int *slice_of;             /* per value: the concat's value that it is made a part of, -1 for none */
+  size_t *slice_at;          /* and at which of its channels it begins */
   int *saved;                /* per step */
   struct br_storage *storages;
   int n_storages;

@@ -23,7 +23,7 @@ struct seat {
 };
 
 struct br_predictor {
-  struct br_model *model;
+  const struct br_prepared *net;
   struct br_dataset *dataset;
   struct br_loader *loader;
   struct br_team *team;
@@ -40,31 +40,30 @@ struct br_predictor {
 };
 
 static int open_seats(struct br_predictor *p) {
-  const struct br_graph *graph = p->model->graph;
+  const struct br_graph *graph = br_prepared_graph(p->net);
   size_t floats = br_shape_count(&graph->nodes[0].shape) / (size_t)graph->nodes[0].shape.d[0];
   p->n_seats = br_team_count(p->team);
   BR_TRY(br_memory_alloc((size_t)p->n_seats, sizeof *p->seats, "predict", &p->seats));
   for (int i = 0; i < p->n_seats; i++) {
     struct seat *seat = &p->seats[i];
-    BR_TRY(br_exec_open(graph, &(struct br_exec_options){.mode = BR_EXEC_INFER, .N = CHUNK, .members = 1, .fuse = true}, &seat->exec));
+    BR_TRY(br_exec_open(graph, &(struct br_exec_options){.mode = BR_EXEC_INFER, .N = CHUNK, .members = 1, .fuse = true, .prepared = p->net}, &seat->exec));
     BR_TRY(br_memory_alloc(CHUNK * floats, sizeof *seat->x, "input", &seat->x));
     BR_TRY(br_memory_alloc((size_t)CHUNK * (size_t)p->classes, sizeof *seat->scores, "scores", &seat->scores));
   }
   return br_memory_alloc((size_t)br_dataset_info(p->dataset)->count, sizeof *p->found, "answers", &p->found);
 }
 
-int br_predictor_open(struct br_model *model, struct br_dataset *dataset, struct br_loader *loader, struct br_team *team, struct br_predictor **out) {
+int br_predictor_open(const struct br_prepared *net, struct br_dataset *dataset, struct br_loader *loader, struct br_team *team, struct br_predictor **out) {
   *out = NULL;
-  struct br_graph *graph = model->graph;
-  BR_TRY(br_graph_infer(graph, CHUNK));
+  const struct br_graph *graph = br_prepared_graph(net);
   const struct br_node *last = &graph->nodes[graph->output];
-  if (graph->n_inputs != 1 || graph->n_outputs != 1 || br_shape_rows(&last->shape) != CHUNK) {
+  if (graph->n_inputs != 1 || graph->n_outputs != 1 || br_shape_rows(&last->shape) != (size_t)last->shape.d[0]) {
     char text[80];
-    BR_FAIL(BR_ERROR_USAGE, "predict over a data set needs a net that gives one row of scores a sample; this one gives %s for %d", br_shape_text(&last->shape, text), CHUNK);
+    BR_FAIL(BR_ERROR_USAGE, "predict over a data set needs a net that gives one row of scores a sample; this one gives %s for %d", br_shape_text(&last->shape, text), last->shape.d[0]);
   }
   struct br_predictor *p;
   BR_TRY(br_memory_alloc(1, sizeof *p, "predict", &p));
-  *p = (struct br_predictor){.model = model, .dataset = dataset, .loader = loader, .team = team, .classes = br_shape_channels(&last->shape), .are_probabilities = strcmp(br_node_op(last), "softmax") == 0};
+  *p = (struct br_predictor){.net = net, .dataset = dataset, .loader = loader, .team = team, .classes = br_shape_channels(&last->shape), .are_probabilities = strcmp(br_node_op(last), "softmax") == 0};
   int status = open_seats(p);
   if (status == BR_OK)
     *out = p;
@@ -99,7 +98,7 @@ static void do_chunk(struct br_predictor *p, struct seat *seat, uint64_t first, 
     fail(p, status);
     return;
   }
-  br_exec_run(seat->exec, &(struct br_run){.trained = p->model->trained, .statistics = p->model->statistics, .x = seat->x, .n = n}, BR_PART_ALL);
+  br_exec_run(seat->exec, &(struct br_run){.x = seat->x, .n = n}, BR_PART_ALL);
   const float *scores = br_exec_output(seat->exec);
   if (!p->are_probabilities) {
     br_softmax_forward(scores, seat->scores, (size_t)n, (size_t)p->classes, BR_PART_ALL);

@@ -18,14 +18,16 @@ struct cut_table {
   size_t *weights; /* bytes of parameters of nodes before this one */
   size_t *live;    /* bytes of values that live while the node runs */
   size_t *cross;   /* bytes that cross a cut before the node */
+  bool *allowed;   /* a cut before the node */
 };
 
 static size_t value_bytes(const struct br_graph *graph, int v) { return br_shape_count(&graph->nodes[v].shape) * sizeof(float); }
 
 static int make_table(const struct br_graph *graph, struct cut_table *t, double *block) {
   size_t n = (size_t)graph->n_nodes + 1;
-  *t = (struct cut_table){.start = graph->n_inputs, .end = br_cut_end(graph), .macs = block, .weights = (size_t *)(block + n), .live = (size_t *)(block + 2 * n), .cross = (size_t *)(block + 3 * n)};
+  *t = (struct cut_table){.start = graph->n_inputs, .end = br_cut_end(graph), .macs = block, .weights = (size_t *)(block + n), .live = (size_t *)(block + 2 * n), .cross = (size_t *)(block + 3 * n), .allowed = (bool *)(block + 4 * n)};
   int *list;
+  BR_TRY(br_cut_allowed(graph, t->allowed));
   BR_TRY(br_memory_alloc(n, sizeof *list, "plan", &list));
   for (int i = t->start; i <= t->end; i++) {
     int values = i < t->end ? br_cut_values(graph, i, list) : 0;
@@ -56,9 +58,11 @@ static int search(const struct cut_table *t, int n, int batch, const struct br_s
   for (int i = 0; i < n * places; i++) best[i] = INFINITY;
   for (int k = 0; k < n; k++)
     for (int j = t->start + k + 1; j <= t->end; j++) {
+      if (j < t->end && !t->allowed[j]) continue;
       size_t live = 0;
       for (int i = j - 1; i >= t->start + k; i--) { /* stage k is nodes i .. j - 1 */
         if (t->live[i] > live) live = t->live[i];
+        if (!t->allowed[i] && i > t->start) continue;
         double before = k == 0 ? (i == t->start ? 0 : INFINITY) : best[(k - 1) * places + i];
         if (before == INFINITY) continue;
         struct br_stage s = stage_of(t, i, j, live, batch, &nodes[k], bytes_per_second);
@@ -83,9 +87,13 @@ int br_stages_plan(struct br_graph *graph, int n, int batch, const struct br_sta
   double *block, *best = NULL;
   int *from = NULL;
   size_t places = (size_t)br_cut_end(graph) + 1;
-  if (n < 1 || n > br_cut_end(graph) - graph->n_inputs) BR_FAIL(BR_ERROR_USAGE, "%d stages: the net has %d nodes to divide", n, br_cut_end(graph) - graph->n_inputs);
-  BR_TRY(br_memory_alloc(4 * ((size_t)graph->n_nodes + 1), sizeof *block, "plan", &block));
+  BR_TRY(br_memory_alloc(5 * ((size_t)graph->n_nodes + 1), sizeof *block, "plan", &block));
   int status = make_table(graph, &table, block);
+  if (status == BR_OK) {
+    int most = 1; /* stages: steps of the prepared net */
+    for (int i = table.start + 1; i < table.end; i++) most += table.allowed[i];
+    if (n < 1 || n > most) status = br_error_set(BR_ERROR_USAGE, "%d stages: the net has %d steps to divide", n, most);
+  }
   if (status == BR_OK) status = br_memory_alloc((size_t)n * places, sizeof *best, "plan", &best);
   if (status == BR_OK) status = br_memory_alloc((size_t)n * places, sizeof *from, "plan", &from);
   if (status == BR_OK && !search(&table, n, batch, nodes, bytes_per_second, best, from, stages)) {

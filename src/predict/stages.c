@@ -18,7 +18,7 @@ int br_stages_batch(void) { return BATCH; }
 struct pipeline {
   struct br_comm *comm;
   struct br_team *team;
-  struct br_model *part;
+  const struct br_prepared *part;
   struct br_dataset *dataset;
   struct br_loader *loader;
   struct br_exec *exec;
@@ -36,12 +36,11 @@ struct pipeline {
 static size_t sample_floats(const struct br_graph *graph, int node) { return br_shape_count(&graph->nodes[node].shape) / (size_t)graph->nodes[node].shape.d[0]; }
 
 static int open_pipeline(struct pipeline *p) {
-  struct br_graph *graph = p->part->graph;
-  BR_TRY(br_graph_infer(graph, BATCH));
+  const struct br_graph *graph = br_prepared_graph(p->part);
   for (int i = 0; i < graph->n_inputs; i++) p->in_floats += sample_floats(graph, i);
   for (int i = 0; i < graph->n_outputs; i++) p->out_floats += sample_floats(graph, graph->outputs[i]);
   if (graph->n_inputs > 64 || (p->rank == p->ranks - 1 && graph->n_outputs != 1)) BR_FAIL(BR_ERROR_USAGE, "--stages needs a net with one output");
-  BR_TRY(br_exec_open(graph, &(struct br_exec_options){.mode = BR_EXEC_INFER, .N = BATCH, .members = br_team_count(p->team), .fuse = true}, &p->exec));
+  BR_TRY(br_exec_open(graph, &(struct br_exec_options){.mode = BR_EXEC_INFER, .N = BATCH, .members = br_team_count(p->team), .fuse = true, .prepared = p->part}, &p->exec));
   for (int b = 0; b < 2; b++) {
     BR_TRY(br_memory_alloc(BATCH * p->in_floats, sizeof(float), "pipeline", &p->in[b]));
     if (p->rank + 1 < p->ranks) BR_TRY(br_memory_alloc(BATCH * p->out_floats, sizeof(float), "pipeline", &p->out[b]));
@@ -73,17 +72,17 @@ static void run_exec(void *arg, struct br_part part) {
 
 /* Values lie one behind the other in a message, each for all samples of the batch. */
 static void work(struct pipeline *p, float *in, int n) {
-  const struct br_graph *graph = p->part->graph;
+  const struct br_graph *graph = br_prepared_graph(p->part);
   for (int i = 0; i < graph->n_inputs; i++) {
     p->inputs[i] = in;
     in += (size_t)n * sample_floats(graph, i);
   }
-  p->run = (struct br_run){.trained = p->part->trained, .statistics = p->part->statistics, .x = p->inputs[0], .more = p->inputs + 1, .n = n};
+  p->run = (struct br_run){.x = p->inputs[0], .more = p->inputs + 1, .n = n};
   br_team_run(p->team, run_exec, p);
 }
 
 static int send(struct pipeline *p, uint64_t batch, int n) {
-  const struct br_graph *graph = p->part->graph;
+  const struct br_graph *graph = br_prepared_graph(p->part);
   float *out = p->out[batch % 2];
   BR_TRY(finish(p, &p->sending[batch % 2]));
   for (int i = 0; i < graph->n_outputs; i++) {
@@ -95,7 +94,7 @@ static int send(struct pipeline *p, uint64_t batch, int n) {
 }
 
 static void answer(struct pipeline *p, uint64_t batch, int n) {
-  const struct br_graph *graph = p->part->graph;
+  const struct br_graph *graph = br_prepared_graph(p->part);
   const float *scores = br_exec_output(p->exec);
   int classes = (int)p->out_floats;
   if (strcmp(br_node_op(&graph->nodes[graph->output]), "softmax") != 0) {
@@ -134,7 +133,7 @@ static int flow(struct pipeline *p) {
   return failure;
 }
 
-int br_stages_run(struct br_comm *comm, struct br_team *team, struct br_model *part, struct br_dataset *dataset, struct br_loader *loader, struct br_answer **answers, double *seconds) {
+int br_stages_run(struct br_comm *comm, struct br_team *team, const struct br_prepared *part, struct br_dataset *dataset, struct br_loader *loader, struct br_answer **answers, double *seconds) {
   struct pipeline *p;
   *answers = NULL;
   BR_TRY(br_memory_alloc(1, sizeof *p, "pipeline", &p));

@@ -105,6 +105,11 @@ void br_map_close(struct br_map *map) {
   *map = (struct br_map){0};
 }
 
+void br_map_forget(const struct br_map *map, const void *at, size_t bytes) {
+  const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = ((uintptr_t)at + page - 1) / page * page, last = ((uintptr_t)at + bytes) / page * page;
+  if (map->mapped && last > first) madvise((void *)first, last - first, MADV_DONTNEED); /* a wish: nothing depends on it */
+}
+
 struct br_writer {
   FILE *file;
   char *path, *temporary;

@@ -214,6 +214,10 @@ void br_safetensors_close(struct br_safetensors *file) {
 size_t br_safetensors_count(const struct br_safetensors *file) { return file->count; }
 const struct br_tensor_entry *br_safetensors_tensor(const struct br_safetensors *file, size_t i) { return &file->tensors[i]; }
 
+void br_safetensors_forget(const struct br_safetensors *file, const struct br_tensor_entry *tensor) {
+  if (!file->copy) br_map_forget(&file->map, tensor->data, tensor_bytes(tensor));
+}
+
 const struct br_tensor_entry *br_safetensors_find(const struct br_safetensors *file, const char *name) {
   for (size_t i = 0; i < file->count; i++)
     if (strcmp(file->tensors[i].name, name) == 0) return &file->tensors[i];

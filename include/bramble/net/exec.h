@@ -13,12 +13,15 @@ enum br_exec_mode {
   BR_EXEC_TRAIN  /* forward and backward */
 };
 
+struct br_prepared;
+
 struct br_exec_options {
   enum br_exec_mode mode;
   int N;            /* largest batch of one run: the micro-batch */
   int members;      /* threads that will run it together, at least 1 */
   bool fuse;        /* let operators ride on each other; the bits are the same. Off only to test that */
   const bool *frozen; /* per parameter of the graph: its gradient is not wanted (NULL: none is frozen); borrowed until open returns */
+  const struct br_prepared *prepared; /* INFER: run this net's prepared form (net/prepare.h), borrowed; NULL: the graph as it is */
 };
 
 struct br_exec_bytes {
@@ -35,7 +38,7 @@ void br_exec_close(struct br_exec *exec); /* NULL does nothing */
 
 /* One run, filled by the caller. */
 struct br_run {
-  const float *trained, *statistics; /* parameter blocks */
+  const float *trained, *statistics; /* parameter blocks; not read where the exec runs a prepared net */
   const float *x;                    /* input, n samples */
   const float *const *more;          /* the second input and so on, where the net has several */
   int n;                             /* 1 .. N */

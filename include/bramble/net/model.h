@@ -5,9 +5,12 @@
 
 #include <bramble/net/graph.h>
 
+struct br_safetensors;
+
 struct br_model {
   struct br_graph *graph;
-  float *trained, *statistics; /* blocks in the graph's layout */
+  float *trained, *statistics; /* blocks in the graph's layout; NULL where the parameters stay in the file, or have been dropped */
+  struct br_safetensors *file; /* of a mapped model; NULL of others */
   struct br_model_entry {
     char *key, *value;
   } *entries; /* metadata, in the order they were set */
@@ -26,6 +29,15 @@ const char *br_model_get(const struct br_model *model, const char *key);
 int br_model_save(const struct br_model *model, const char *path);
 /* Errors: BR_ERROR_DATA for files that are no Bramble model, whose tensors do not fit their net, or that hold NaN or infinity. */
 int br_model_load(const char *path, struct br_model **out);
+/* The same without its blocks: the parameters stay in the file, which is mapped, and are read by br_model_values. Errors: as br_model_load, but values that
+ * are not finite are found when they are asked for. */
+int br_model_map(const char *path, struct br_model **out);
+/* The values of parameter number `param`, from the block or the file; valid until br_model_forget of the same number. Errors: BR_ERROR_DATA as above. */
+int br_model_values(const struct br_model *model, int param, const float **values);
+/* They are not needed for now: the memory of a mapped model shrinks. */
+void br_model_forget(const struct br_model *model, int param);
+/* Frees the parameters, or closes the file: what is left is for those who only want to know the graph and the metadata. */
+void br_model_drop(struct br_model *model);
 /* Takes over from `source` every parameter whose name and shape are the same; the number of those not found comes out in *missing. */
 void br_model_copy_params(struct br_model *model, const struct br_model *source, int *missing);
 

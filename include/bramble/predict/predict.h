@@ -6,7 +6,7 @@
 #include <bramble/base/thread.h>
 #include <bramble/cluster/comm.h>
 #include <bramble/data/loader.h>
-#include <bramble/net/model.h>
+#include <bramble/net/prepare.h>
 
 #define BR_PREDICT_TOP 5
 
@@ -19,9 +19,9 @@ struct br_answer {
 
 struct br_predictor;
 
-/* What one run needs, opened once: an exec per thread. `model`, `loader` and `dataset` are borrowed. The net's output is one row of scores a sample; they are
+/* What one run needs, opened once: an exec per thread. All that is given is borrowed. The net's output is one row of scores a sample; they are
  * made probabilities unless the net ends in softmax. Errors: BR_ERROR_USAGE for nets with other outputs, BR_ERROR_MEMORY. Not collective. */
-int br_predictor_open(struct br_model *model, struct br_dataset *dataset, struct br_loader *loader, struct br_team *team, struct br_predictor **out);
+int br_predictor_open(const struct br_prepared *net, struct br_dataset *dataset, struct br_loader *loader, struct br_team *team, struct br_predictor **out);
 void br_predictor_close(struct br_predictor *predictor); /* NULL does nothing */
 
 /* One pass over the data set. On rank 0, *answers (count of the data set; br_memory_free) are the samples' in order; NULL elsewhere. `seconds` is the time of

@@ -17,14 +17,15 @@ struct br_stage {
   double seconds;         /* expected, a sample */
 };
 
-/* Cuts the net into n stages, stage i for place i, so that the slowest stage is as fast as can be and every stage fits. Its graph is inferred for batches of
+/* Cuts the net into n stages, stage i for place i, so that the slowest stage is as fast as can be and every stage fits; never inside what a prepared net runs as one step, so that the
+ * answers are those of the whole net, bit for bit. Its graph is inferred for batches of
  * `batch`. Errors: BR_ERROR_MEMORY with the numbers where no cut fits; BR_ERROR_USAGE where the net has fewer nodes. */
 int br_stages_plan(struct br_graph *graph, int n, int batch, const struct br_stage_node *nodes, double bytes_per_second, struct br_stage *stages);
 /* Samples that are together in the pipeline: the batch of the plan. */
 int br_stages_batch(void);
 
-/* One pass over the data set: rank r runs stage r with `part`, its model; every rank has opened the data set (its samples are read on rank 0). Answers and
+/* One pass over the data set: rank r runs stage r with `part`, its net; every rank has opened the data set (its samples are read on rank 0). Answers and
  * seconds as br_predictor_run's. Collective. */
-int br_stages_run(struct br_comm *comm, struct br_team *team, struct br_model *part, struct br_dataset *dataset, struct br_loader *loader, struct br_answer **answers, double *seconds);
+int br_stages_run(struct br_comm *comm, struct br_team *team, const struct br_prepared *part, struct br_dataset *dataset, struct br_loader *loader, struct br_answer **answers, double *seconds);
 
 #endif

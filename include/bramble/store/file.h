@@ -15,6 +15,8 @@ struct br_map {
 /* Errors: BR_ERROR_DATA naming the path and the reason. */
 int br_map_open(const char *path, struct br_map *map);
 void br_map_close(struct br_map *map); /* zeroed map: nothing */
+/* These bytes of the view are not needed now: their pages leave this process's memory, and come back from the file when they are read again. */
+void br_map_forget(const struct br_map *map, const void *at, size_t bytes);
 
 /* The whole content of a file, decompressed when it starts as gzip does, in a block of br_memory_alloc with a 0 after the last byte; at most
  * `limit` bytes (0: no limit). Errors: BR_ERROR_DATA. */

@@ -38,6 +38,8 @@ size_t br_safetensors_count(const struct br_safetensors *file);
 /* Tensor i, in file order; pointers are valid until close. data is aligned to its type (files of other
  * writers are copied where they are not). */
 const struct br_tensor_entry *br_safetensors_tensor(const struct br_safetensors *file, size_t i);
+/* Its values are not needed now (br_map_forget). */
+void br_safetensors_forget(const struct br_safetensors *file, const struct br_tensor_entry *tensor);
 /* The tensor of that name, NULL if there is none. */
 const struct br_tensor_entry *br_safetensors_find(const struct br_safetensors *file, const char *name);
 /* Metadata value, NULL if there is none. */

@@ -1,6 +1,7 @@
 /* conv x out=K kernel=RxS [stride= padding= dilation= groups= bias=]: two-dimensional convolution, depthwise where groups equals the input's
  * channels. Weights [R, S, C / groups, K]. groups=0 stands for depthwise: groups = C, and out is a multiple of C (default C). */
 #include "net/op.h"
+#include "net/ops/conv.h"
 #include "net/ops/window.h"
 
 #include <bramble/base/error.h>
@@ -16,7 +17,7 @@ static int groups_of(const struct br_node *node, int C) {
 
 static bool has_bias(const struct br_node *node) { return br_node_value(node, "bias")->v[0] != 0; }
 
-static struct br_conv_shape conv_shape(const struct br_node *node, const struct br_shape *in, const struct br_shape *out) {
+struct br_conv_shape br_op_conv_shape(const struct br_node *node, const struct br_shape *in, const struct br_shape *out) {
   struct br_window window;
   br_window_find(node, in->d[1], in->d[2], &window); /* it fits: the shape rule has asked */
   return (struct br_conv_shape){
@@ -42,25 +43,25 @@ static int shape(struct br_inference *inference) {
 }
 
 static size_t work_bytes(const struct br_op_args *args) {
-  struct br_conv_shape shape = conv_shape(args->node, &args->in_shape[0], args->out_shape);
+  struct br_conv_shape shape = br_op_conv_shape(args->node, &args->in_shape[0], args->out_shape);
   return br_conv_work_bytes(&shape);
 }
 
 static void forward(const struct br_op_args *args, struct br_part part) {
-  struct br_conv_shape s = conv_shape(args->node, &args->in_shape[0], args->out_shape);
+  struct br_conv_shape s = br_op_conv_shape(args->node, &args->in_shape[0], args->out_shape);
   struct br_epilogue epilogue = {.bias = has_bias(args->node) ? args->param[1] : NULL, .activation = (enum br_activation)args->activation, .alpha = args->activation_alpha};
   br_conv_forward(&s, args->in[0], args->param[0], args->out, &epilogue, part, args->work);
 }
 
 static void backward(const struct br_op_args *args, struct br_part part) {
-  struct br_conv_shape s = conv_shape(args->node, &args->in_shape[0], args->out_shape);
+  struct br_conv_shape s = br_op_conv_shape(args->node, &args->in_shape[0], args->out_shape);
   if (args->dparam[0]) br_conv_backward_weight(&s, args->in[0], args->dout, args->dparam[0], part, args->work);
   if (has_bias(args->node) && args->dparam[1]) br_column_sum(args->dout, br_shape_rows(args->out_shape), (size_t)s.K, args->dparam[1], part);
   if (args->din[0]) br_conv_backward_data(&s, args->dout, args->param[0], args->din[0], args->din_accumulate[0], part, args->work);
 }
 
 static double macs(const struct br_node *node, const struct br_shape *in) {
-  struct br_conv_shape s = conv_shape(node, in, &node->shape);
+  struct br_conv_shape s = br_op_conv_shape(node, in, &node->shape);
   return (double)br_shape_count(&node->shape) * s.R * s.S * (s.C / s.groups);
 }
 

@@ -1,0 +1,140 @@
+/* Preparing a net: the groups of fold.c, their weights folded and packed into one block, and beside them the parameters that other operators read. */
+#include "net/prepared.h"
+
+#include <bramble/base/error.h>
+#include <bramble/base/memory.h>
+#include <bramble/kernel/infer.h>
+
+#include <math.h>
+#include <string.h>
+
+enum { GAMMA, BETA, MEAN, VAR }; /* of a batch norm */
+
+static struct br_conv_shape shape_at(const struct br_graph *graph, int i) {
+  const struct br_node *node = &graph->nodes[i];
+  return br__packed_shape(node, &graph->nodes[node->inputs[0]].shape, &node->shape);
+}
+
+static size_t whole_lines(size_t floats) { return (floats + 15) / 16 * 16; }
+
+static size_t reserve(struct br_prepared *p, size_t floats) {
+  size_t at = p->floats;
+  p->floats += whole_lines(floats);
+  return at;
+}
+
+static void lay_out(struct br_prepared *p) {
+  const struct br_graph *graph = p->graph;
+  for (int i = 0; i < graph->n_nodes; i++) {
+    const struct br_node *node = &graph->nodes[i];
+    const struct br_fold *fold = &p->folds[i];
+    if (fold->last) {
+      const struct br_conv_shape shape = shape_at(graph, i);
+      const size_t K = (size_t)shape.K, scratch = whole_lines(2 * K) + whole_lines(graph->params[node->first_param].count), start = p->floats;
+      p->weights[i] = reserve(p, br_infer_packed_floats(&shape));
+      p->bias[i] = node->n_params > 1 || fold->norm >= 0 ? reserve(p, K) : BR_NOT_KEPT;
+      if (fold->norm >= 0 && scratch > p->scratch_floats) p->scratch_floats = scratch;
+      if (p->stream) { /* all in the same place, one at a time */
+        if (p->floats - start > p->stream_floats) p->stream_floats = p->floats - start;
+        p->weights[i] = 0, p->bias[i] -= p->bias[i] == BR_NOT_KEPT ? 0 : start;
+        p->floats = start;
+      }
+      i = fold->last;
+      continue;
+    }
+    for (int q = node->first_param; q < node->first_param + node->n_params; q++) p->kept[q] = reserve(p, graph->params[q].count);
+  }
+}
+
+/* w[., k] s[k] and (b[k] - mean[k]) s[k] + beta[k], s = gamma / sqrt(var + eps), each rounded once. *w becomes the result, in scratch. */
+static int fold_norm(const struct br_model *model, const struct br_node *norm, const float **w, size_t count, const float *old, size_t K, float *scratch, float *bias) {
+  const float *of[4];
+  const double eps = br_node_value(norm, "eps")->v[0];
+  double *scale = (double *)(void *)scratch;
+  float *scaled = scratch + whole_lines(2 * K);
+  for (int q = GAMMA; q <= VAR; q++) BR_TRY(br_model_values(model, norm->first_param + q, &of[q]));
+  for (size_t k = 0; k < K; k++) {
+    scale[k] = (double)of[GAMMA][k] / sqrt((double)of[VAR][k] + eps);
+    bias[k] = (float)(((old ? (double)old[k] : 0) - (double)of[MEAN][k]) * scale[k] + (double)of[BETA][k]);
+  }
+  for (size_t i = 0; i < count; i += K)
+    for (size_t k = 0; k < K; k++) scaled[i + k] = (float)((double)(*w)[i + k] * scale[k]);
+  *w = scaled;
+  return BR_OK;
+}
+
+int br__prepared_pack(const struct br_prepared *p, int i, float *place, float *scratch) {
+  const struct br_node *node = &p->graph->nodes[i];
+  const struct br_fold *fold = &p->folds[i];
+  const struct br_conv_shape shape = shape_at(p->graph, i);
+  const size_t K = (size_t)shape.K, count = p->graph->params[node->first_param].count;
+  const float *w, *old = NULL;
+  float *weights = place + p->weights[i], *bias = p->bias[i] == BR_NOT_KEPT ? NULL : place + p->bias[i];
+  BR_TRY(br_model_values(p->model, node->first_param, &w));
+  if (node->n_params > 1) BR_TRY(br_model_values(p->model, node->first_param + 1, &old));
+  if (fold->norm >= 0)
+    BR_TRY(fold_norm(p->model, &p->graph->nodes[fold->norm], &w, count, old, K, scratch, bias));
+  else if (old)
+    memcpy(bias, old, K * sizeof *bias);
+  br_infer_pack(&shape, w, weights, BR_PART_ALL);
+  br_model_forget(p->model, node->first_param);
+  return BR_OK;
+}
+
+/* In a streamed net the groups are packed once all the same, to find what is wrong with the file before it is run. */
+static int fill(struct br_prepared *p) {
+  const struct br_graph *graph = p->graph;
+  float *scratch;
+  BR_TRY(br_memory_alloc(p->scratch_floats + p->stream_floats, sizeof *scratch, "weights", &scratch));
+  float *place = p->stream ? scratch + p->scratch_floats : p->block;
+  int status = BR_OK;
+  for (int i = 0; status == BR_OK && i < graph->n_nodes; i++)
+    if (p->folds[i].last) status = br__prepared_pack(p, i, place, scratch);
+  for (int q = 0; status == BR_OK && q < graph->n_params; q++) {
+    const float *values;
+    if (p->kept[q] == BR_NOT_KEPT) continue;
+    status = br_model_values(p->model, q, &values);
+    if (status == BR_OK) memcpy(p->block + p->kept[q], values, graph->params[q].count * sizeof(float));
+  }
+  br_memory_free(scratch);
+  return status;
+}
+
+static int open_into(struct br_prepared *p, const struct br_prepare_options *options) {
+  size_t nodes = (size_t)p->graph->n_nodes, params = (size_t)p->graph->n_params;
+  BR_TRY(br_memory_alloc(nodes, sizeof *p->folds, "groups of nodes", &p->folds));
+  BR_TRY(br_memory_alloc(nodes, sizeof *p->weights, "groups of nodes", &p->weights));
+  BR_TRY(br_memory_alloc(nodes, sizeof *p->bias, "groups of nodes", &p->bias));
+  BR_TRY(br_memory_alloc(params, sizeof *p->kept, "groups of nodes", &p->kept));
+  for (size_t q = 0; q < params; q++) p->kept[q] = BR_NOT_KEPT;
+  BR_TRY(br__fold_find(p->graph, options->exact, p->folds));
+  lay_out(p);
+  BR_TRY(br_memory_alloc(p->floats, sizeof *p->block, "packed weights", &p->block));
+  return fill(p);
+}
+
+int br_prepared_open(const struct br_model *model, const struct br_prepare_options *options, struct br_prepared **out) {
+  struct br_prepared *p;
+  *out = NULL;
+  BR_TRY(br_memory_alloc(1, sizeof *p, "prepared net", &p));
+  *p = (struct br_prepared){.model = model, .graph = model->graph, .stream = options->stream};
+  int status = open_into(p, options);
+  if (status == BR_OK)
+    *out = p;
+  else
+    br_prepared_close(p);
+  return status;
+}
+
+void br_prepared_close(struct br_prepared *p) {
+  if (!p) return;
+  br_memory_free(p->folds);
+  br_memory_free(p->weights);
+  br_memory_free(p->bias);
+  br_memory_free(p->kept);
+  br_memory_free(p->block);
+  br_memory_free(p);
+}
+
+const struct br_graph *br_prepared_graph(const struct br_prepared *p) { return p->graph; }
+size_t br_prepared_bytes(const struct br_prepared *p) { return p->floats * sizeof(float); }
