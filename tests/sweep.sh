@@ -48,6 +48,7 @@ runs=results/good/runs.jsonl
 [ "$(grep -c '"metrics":{.*"accuracy":20.5}' $runs)" = 3 ] || fail "the rival's last match"
 [ "$(grep -c '"samples":120' $runs)" = 6 ] || fail "sum over epochs"
 [ "$(grep -cE '"loss":\[[0-9.]+,[0-9.]+\]' $runs)" = 6 ] || fail "curve over epochs"
+[ "$(grep -c '"machine":\[{"rank":0,"host":"[^"]*","changes":"[^"]*","before":.*"rank_times":\[\[' $runs)" = 6 ] || fail "what the ranks saw"
 # Nothing is measured twice, unless asked.
 "$build/bramble" sweep good.yaml --json | grep -q '"runs":0,"known":15' || fail "known runs were made again"
 "$build/bramble" sweep good.yaml --json --again failed | tail -1 | grep -q '"runs":6,"known":9' || fail "--again failed"

@@ -1,7 +1,10 @@
 /* Event files read back by an independent reader of the frame and of the fields; readings of the machine. */
 #include <bramble/base/error.h>
+#include <bramble/base/clock.h>
+#include <bramble/record/energy.h>
 #include <bramble/record/events.h>
 #include <bramble/record/machine.h>
+#include <bramble/record/sampler.h>
 
 #include <dirent.h>
 #include <math.h>
@@ -123,7 +126,58 @@ static void machine(void **state) {
   assert_string_equal(br_machine_throttle_text(&(struct br_machine_state){.throttled = -1}, text), "");
 }
 
+static void meters(void **state) {
+  (void)state;
+  struct br_meter *meter;
+  assert_true(fabs(br_meter_rails("   3V7_WL_SW_A current(0)=0.5A\n   VDD_CORE_A current(7)=2.0A\n   3V7_WL_SW_V volt(8)=3.7V\n   VDD_CORE_V volt(15)=0.9V\n   EXT5V_V volt(24)=5.1V\n") - (0.5 * 3.7 + 2 * 0.9)) < 1e-12);
+  assert_true(isnan(br_meter_rails("")) && isnan(br_meter_rails("EXT5V_V volt(24)=5.1V\n")) && isnan(br_meter_rails("X_A current")));
+  assert_int_equal(br_meter_open("echo P = 12.5 W", &meter), BR_OK);
+  assert_string_equal(br_meter_name(meter), "command");
+  double start = br_clock_seconds();
+  usleep(50000);
+  double joules = br_meter_joules(meter), most = 12.5 * (br_clock_seconds() - start) + 1e-9;
+  assert_true(joules >= 12.5 * 0.05 - 1e-9 && joules <= most + 12.5 * 0.05);
+  assert_true(br_meter_joules(meter) >= joules);
+  br_meter_close(meter);
+  assert_int_equal(br_meter_open("echo none", &meter), BR_ERROR_USAGE);
+  assert_null(meter);
+  assert_true(isnan(br_meter_joules(NULL)));
+}
+
+static void sampling(void **state) {
+  (void)state;
+  struct br_sampler *sampler;
+  struct br_rank_point p;
+  assert_int_equal(br_sampler_open(true, "echo 20", &sampler), BR_OK);
+  assert_false(br_sampler_last(sampler, &p));
+  volatile double x = 0;
+  for (double start = br_clock_seconds(); br_clock_seconds() - start < 1.3;) x += 1; /* one core works */
+  br_sampler_mark(sampler);
+  assert_true(br_sampler_last(sampler, &p));
+  const struct br_sampler_record *r = br_sampler_stop(sampler);
+  assert_int_equal(r->n_points, 2); /* after a second, and the rest */
+  assert_true(p.seconds >= 1 && r->point[1].seconds >= 1.3 && p.user > 0.02 && p.user + p.system < 1.2 && p.rss_bytes > 1e6 && p.idle >= 0 && p.idle <= 1);
+  assert_true(fabs(p.watts - 20) < 1 && r->n_marks == 1 && r->mark[0] > 20 && r->joules >= r->mark[0]);
+  br_sampler_close(sampler);
+  br_sampler_close(NULL);
+}
+
+static void changes(void **state) {
+  (void)state;
+  static struct br_sampler_record r;
+  char text[200];
+  r.before = r.after = (struct br_machine_state){.throttled = -1, .throttle_count = -1};
+  r.mhz_low = r.mhz_high = NAN;
+  assert_string_equal(br_sampler_changes(&r, text), "");
+  r.mhz_low = 600, r.mhz_high = 1500;
+  assert_string_equal(br_sampler_changes(&r, text), "the clock fell from 1500 to 600 MHz");
+  r.before.throttle_count = 3, r.after.throttle_count = 5;
+  assert_string_equal(br_sampler_changes(&r, text), "throttled 2 times for heat");
+  r.before.throttled = 0, r.after.throttled = 0x50005;
+  assert_string_equal(br_sampler_changes(&r, text), "under-voltage now, throttled now");
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(event_file), cmocka_unit_test(machine)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(event_file), cmocka_unit_test(machine), cmocka_unit_test(meters), cmocka_unit_test(sampling), cmocka_unit_test(changes)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* bramble train: opens data and net, trains, saves the model and its log. */
 #include "cli/setup.h"
 #include "cli/table.h"
+#include "cli/watch.h"
 
 #include <bramble/base/hash.h>
 #include <bramble/base/memory.h>
@@ -21,6 +22,9 @@ struct training {
   struct setup_run run;
   FILE *log; /* beside the model, one JSON line an epoch; NULL without --out */
   struct br_events *events; /* of --log-dir; NULL without */
+  struct br_sampler *sampler;
+  json_t *machine;    /* what it saw on all ranks, until it is written */
+  double samples;     /* gone through so far */
   struct br_simulation simulation; /* of --simulate; nodes 0 without */
   struct br_train_result result;
 };
@@ -108,6 +112,8 @@ static void on_epoch(void *arg, const struct br_epoch_result *r) {
   struct training *t = arg;
   struct br_epoch_result there;
   cli_progress_end(t->cli);
+  br_sampler_mark(t->sampler);
+  t->samples += (double)r->samples;
   if (!t->cli->speaks) return;
   json_t *simulated = NULL;
   if (t->simulation.nodes) {
@@ -247,6 +253,8 @@ static int save(struct training *t) {
   }
   if (t->out && (t->run.options.keep != BR_KEEP_BEST || t->result.best_epoch == 0)) BR_TRY(br_model_save(t->run.model, t->out));
   if (t->out) BR_TRY(br_hash_file(t->out, hash));
+  put_line(t, t->machine);
+  t->machine = NULL;
   put_line(t, result_json(t, t->out ? hash : NULL));
   if (option_flag(&t->cli->options, "json")) return BR_OK;
   char took[32];
@@ -287,7 +295,9 @@ static int train(struct training *t) {
   BR_TRY(br_comm_agree(comm, open_log(t)));
   BR_TRY(br_comm_agree(comm, store_settings(t)));
   struct br_train_watch watch = {.arg = t, .epoch = on_epoch, .progress = on_progress, .stop = on_stop, .evaluated = on_evaluated, .started = on_started, .finished = on_finished};
+  BR_TRY(br_comm_agree(comm, watch_start(t->cli, &t->sampler)));
   BR_TRY(br_train(comm, r->team, r->model, r->loader[0], r->data[0], r->loader[1], r->data[1], &r->options, &watch));
+  BR_TRY(watch_finish(t->cli, t->sampler, t->samples, &t->machine));
   return br_comm_agree(comm, save(t));
 }
 
@@ -302,6 +312,8 @@ int cmd_train(struct cli *cli) {
   if (t.log) fclose(t.log);
   br_events_close(t.events);
   br_simulation_close(&t.simulation);
+  br_sampler_close(t.sampler);
+  json_decref(t.machine);
   setup_close_run(&t.run);
   return status;
 }

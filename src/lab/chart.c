@@ -147,7 +147,7 @@ static void draw_point_title(const struct frame *f, const struct br_chart_series
 }
 
 static void draw_line(const struct frame *f, const struct br_chart_series *s) {
-  bool begun = false, dots = f->chart->n <= 40;
+  bool begun = false, dots = f->chart->n <= (f->chart->small ? 12 : 40);
   fprintf(f->out, "<path class=\"line s%d%s\" d=\"", s->colour, s->dashed ? " dashed" : "");
   for (int i = 0; i < f->chart->n; i++) {
     double y = isfinite(s->y[i]) ? y_of(f, s->y[i]) : NAN;

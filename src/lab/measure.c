@@ -1,4 +1,4 @@
-/* Paths into JSON lines, and regular expressions over plain text. */
+/* Paths into JSON lines, sums over ranks, and regular expressions over plain text. */
 #include "lab/measure.h"
 
 #include <bramble/base/error.h>
@@ -115,6 +115,36 @@ int br_measure_steps(const struct br_experiment *e, const struct br_step_output 
   for (int s = 0; s < n_steps; s++) json_decref(lines[s]);
   br_memory_free(lines);
   return BR_OK;
+}
+
+static void add_rank_times(json_t *ranks, json_t *times) {
+  static const char *const keys[] = {"load_seconds", "compute_seconds", "wait_seconds", "communicate_seconds"};
+  size_t r;
+  json_t *rank;
+  json_array_foreach(ranks, r, rank) {
+    if (r == json_array_size(times)) json_array_append_new(times, json_pack("[f,f,f,f]", 0.0, 0.0, 0.0, 0.0));
+    json_t *sums = json_array_get(times, r);
+    for (size_t k = 0; k < 4; k++) {
+      json_t *sum = json_array_get(sums, k);
+      json_real_set(sum, json_real_value(sum) + json_number_value(json_object_get(rank, keys[k])));
+    }
+  }
+}
+
+void br_measure_ranks(const struct br_step_output *steps, int n_steps, json_t *line) {
+  json_t *times = json_array();
+  for (int s = 0; s < n_steps; s++) {
+    json_t *lines = json_lines(&steps[s].process), *object;
+    size_t i;
+    json_array_foreach(lines, i, object) {
+      json_t *ranks = json_object_get(object, "ranks"), *machine = json_object_get(json_object_get(object, "machine"), "ranks");
+      if (ranks) add_rank_times(ranks, times);
+      if (machine) json_object_set(line, "machine", machine);
+    }
+    json_decref(lines);
+  }
+  if (json_array_size(times)) json_object_set(line, "rank_times", times);
+  json_decref(times);
 }
 
 int br_measure_rival(const struct br_experiment *e, const struct br_rival *rival, const struct br_process_result *process, json_t *metrics) {

@@ -22,7 +22,7 @@ static const char style[] =
     "th,td{padding:7px 12px;text-align:right;border-bottom:1px solid var(--faint);white-space:nowrap}th{font-weight:600;color:var(--soft);vertical-align:bottom;white-space:normal;min-width:5em}\n"
     "th.f,td.f{text-align:left;min-width:0}tr:last-child td{border-bottom:0}td small{color:var(--soft);font-size:12px}td.p,th.p{color:var(--soft);font-style:italic}\n"
     "tr.rival td{color:var(--soft)}th small{display:block;font-weight:400}\n"
-    ".grid2{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,500px),1fr));gap:20px}\n"
+    ".grid2{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,500px),1fr));gap:20px}\n"
     "figure{margin:0;padding:16px 18px 10px;background:var(--card);border:1px solid var(--faint);border-radius:8px}figure.small{padding:12px 14px 6px}\n"
     "figcaption{font-weight:600;margin-bottom:6px}figure.small figcaption{font-size:13px;font-weight:500;color:var(--soft)}\n"
     ".legend{display:flex;flex-wrap:wrap;gap:3px 16px;font-size:13px;color:var(--soft);margin-bottom:4px}.legend span{display:flex;align-items:center;gap:6px}\n"
@@ -112,11 +112,16 @@ static void write_remarks(const struct br_summary *s, FILE *out) {
   for (int r = 0; r < s->n_rows; r++) {
     const struct br_row *row = &s->rows[r];
     char text[300];
-    if (!row->failed && !row->throttled && !row->simulated) continue;
+    if (!row->failed && !row->throttled && !row->changes[0] && !row->simulated) continue;
     fprintf(out, "<p class=\"note\"><b>");
     if (row->rival >= 0) fprintf(out, "%s, ", br_summary_series(s, row));
     br_html_text(out, br_summary_case_text(s->experiment, row->c, NULL, text, sizeof text));
     fprintf(out, "</b>: %s%s", row->simulated ? "simulated. " : "", row->throttled ? "the machine throttled during a run. " : "");
+    if (row->changes[0]) {
+      fprintf(out, "the machine was not the same all the time: ");
+      br_html_text(out, row->changes);
+      fprintf(out, ". ");
+    }
     if (row->failed) {
       fprintf(out, "%d of %d runs failed: ", row->failed, row->failed + row->ok);
       br_html_text(out, row->error);
@@ -184,10 +189,10 @@ static void write_settings(const struct br_summary *s, FILE *out) {
 
 static void write_warnings(const struct br_summary *s, FILE *out) {
   int failed = 0, simulated = br_summary_simulated(s), throttled = 0;
-  for (int r = 0; r < s->n_rows; r++) failed += s->rows[r].failed, throttled += s->rows[r].throttled;
+  for (int r = 0; r < s->n_rows; r++) failed += s->rows[r].failed, throttled += s->rows[r].throttled || s->rows[r].changes[0];
   if (simulated) fprintf(out, "<p class=\"warn\">Times of %d cases are simulated: the work was done here on one rank, the times were computed from the measured times of its units and a link: %s.</p>\n", simulated, s->simulation ? s->simulation : "see its file");
   if (failed) fprintf(out, "<p class=\"warn\">%d runs failed or were left out; below the table is why.</p>\n", failed);
-  if (throttled) fprintf(out, "<p class=\"warn\">In %d cases the machine throttled during a run.</p>\n", throttled);
+  if (throttled) fprintf(out, "<p class=\"warn\">In %d cases a machine throttled or its clock fell during a run.</p>\n", throttled);
   if (s->programs > 1) fprintf(out, "<p class=\"warn\">The runs were made by %d builds of the program.</p>\n", s->programs);
 }
 
@@ -211,7 +216,7 @@ int br_report_html(const struct br_summary *s, FILE *out) {
   if (e->n_plots) fprintf(out, "<h2>Plots</h2>\n<div class=\"grid2\">\n");
   for (int i = 0; i < e->n_plots; i++) BR_TRY(br_report_plot(s, &e->plots[i], out));
   if (e->n_plots) fprintf(out, "</div>\n");
-  BR_TRY(br_report_points(s, out));
+  BR_TRY(br_report_machine(s, out));
   write_settings(s, out);
   fprintf(out, "</main></body></html>\n");
   return BR_OK;

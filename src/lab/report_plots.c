@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_POINT_CHARTS 24
-
 struct plotting {
   const struct br_summary *s;
   const struct br_experiment *e;
@@ -223,31 +221,4 @@ int br_report_plot(const struct br_summary *s, const struct br_plot *plot, FILE 
   br_memory_free(p.chart.labels);
   br_memory_free(p.numbers);
   return status;
-}
-
-int br_report_points(const struct br_summary *s, FILE *out) {
-  double *numbers;
-  BR_TRY(br_memory_alloc(3 * BR_CHART_POINTS, sizeof *numbers, "plot", &numbers));
-  int charts = 0;
-  for (int r = 0; r < s->n_rows && charts < MAX_POINT_CHARTS; r++) {
-    size_t n = json_array_size(s->rows[r].points);
-    char title[200];
-    if (n < 3) continue;
-    if (n > BR_CHART_POINTS) n = BR_CHART_POINTS;
-    struct br_chart chart = {.kind = BR_CHART_AREA, .n = (int)n, .x = numbers, .small = true, .top = 100, .n_series = 2, .title = title,
-                             .series = {{.name = "computing", .colour = 0, .y = numbers + BR_CHART_POINTS}, {.name = "waiting for disks", .colour = 3, .y = numbers + 2 * BR_CHART_POINTS}}};
-    for (size_t i = 0; i < n; i++) {
-      json_t *point = json_array_get(s->rows[r].points, i);
-      chart.x[i] = floor(json_number_value(json_array_get(point, 0)) + 0.5);
-      chart.series[0].y[i] = 100 * json_number_value(json_array_get(point, 1));
-      chart.series[1].y[i] = 100 * json_number_value(json_array_get(point, 2));
-    }
-    char text[160];
-    snprintf(title, sizeof title, "%s%s", s->rows[r].rival < 0 ? "" : s->experiment->rivals[s->rows[r].rival].name, br_summary_case_text(s->experiment, s->rows[r].c, NULL, text, sizeof text));
-    if (charts++ == 0) fprintf(out, "<h2>Processors during the runs</h2>\n<p class=\"note\">Share of all cores in %%, over seconds; the last run of each case.</p>\n<div class=\"grid2\">\n");
-    br_chart_write(&chart, out);
-  }
-  if (charts) fprintf(out, "</div>\n");
-  br_memory_free(numbers);
-  return BR_OK;
 }

@@ -32,7 +32,7 @@ static int open_rows(struct br_summary *s) {
       BR_TRY(br_experiment_holds(e, &e->cases[i], r < 0 ? NULL : e->rivals[r].when, &holds));
       if (!holds) continue;
       struct br_row *row = &s->rows[s->n_rows++];
-      *row = (struct br_row){.c = &e->cases[i], .rival = r, .error = ""};
+      *row = (struct br_row){.c = &e->cases[i], .rival = r, .error = "", .changes = ""};
       BR_TRY(br_memory_alloc(M, sizeof *row->stat, "row", &row->stat));
       BR_TRY(br_memory_alloc(M, sizeof *row->curve, "row", &row->curve));
     }
@@ -77,6 +77,12 @@ static void add_run(struct summing *g, json_t *line, int row_number) {
   }
   row->ok++;
   row->points = json_object_get(line, "points");
+  row->machine = json_object_get(line, "machine");
+  row->rank_times = json_object_get(line, "rank_times");
+  for (size_t i = 0; i < json_array_size(row->machine); i++) {
+    const char *changes = json_string_value(json_object_get(json_array_get(row->machine, i), "changes"));
+    if (changes && *changes) row->changes = changes;
+  }
   row->throttled = row->throttled || json_is_true(json_object_get(line, "throttling_changed"));
   struct run *run = &g->runs[g->n_runs];
   *run = (struct run){row_number, line, g->values + (size_t)g->n_runs * (size_t)g->e->n_metrics};

@@ -27,7 +27,8 @@ struct br_row {
   const char *error; /* of the last run that failed, else "" */
   struct br_stat *stat;   /* by metric */
   struct br_curve *curve; /* by metric; only those that are curves */
-  json_t *points; /* the machine during the last run that was ok; borrowed, may be NULL */
+  const char *changes; /* of a machine during a run, "" if there were none */
+  json_t *points, *machine, *rank_times; /* of the last run that was ok: the sweep's machine, what ranks saw and where their time went; borrowed, may be NULL */
 };
 
 struct br_summary {
@@ -61,9 +62,9 @@ const char *br_summary_deviation(const struct br_metric *metric, const struct br
 /* "workers=4, how=plain" of the factors for which `with` is true (NULL: all), into text. */
 const char *br_summary_case_text(const struct br_experiment *experiment, const struct br_case *c, const bool *with, char *text, size_t bytes);
 
-/* A plot of the experiment file, or the machine during the runs of all cases, as figures. Nothing where there is nothing to show. */
+/* A plot of the experiment file, or what the machines did during the runs, as figures. Nothing where there is nothing to show. */
 int br_report_plot(const struct br_summary *summary, const struct br_plot *plot, FILE *out);
-int br_report_points(const struct br_summary *summary, FILE *out);
+int br_report_machine(const struct br_summary *summary, FILE *out);
 
 /* The three forms of a report. */
 int br_report_html(const struct br_summary *summary, FILE *out);

@@ -272,7 +272,7 @@ static int record(struct sweep *s, const struct job *job, int repeat, const char
   return BR_OK;
 }
 
-static int measure_steps(struct sweep *s, const struct job *job, json_t *commands, json_t *metrics, const char **status_word, char *error, size_t error_bytes) {
+static int measure_steps(struct sweep *s, const struct job *job, json_t *commands, json_t *metrics, json_t *line, const char **status_word, char *error, size_t error_bytes) {
   const struct br_experiment *e = s->experiment;
   struct br_step_output outputs[MAX_STEPS];
   int n_steps = job->rival ? 1 : e->n_steps < MAX_STEPS ? e->n_steps : MAX_STEPS, ran = 0, status = BR_OK;
@@ -285,6 +285,7 @@ static int measure_steps(struct sweep *s, const struct job *job, json_t *command
   }
   if (status == BR_OK && !s->result->stopped && strcmp(*status_word, "ok") == 0)
     status = job->rival ? br_measure_rival(e, job->rival, &outputs[0].process, metrics) : br_measure_steps(e, outputs, ran, metrics);
+  if (status == BR_OK && !job->rival) br_measure_ranks(outputs, ran, line);
   for (int i = 0; i < ran; i++) br_process_free(&outputs[i].process);
   for (int m = 0; job->nodes && m < e->n_metrics; m++) /* of this machine, which is not the one that is simulated */
     if (e->metrics[m].source == BR_METRIC_MEASURE) json_object_del(metrics, e->metrics[m].name);
@@ -296,7 +297,7 @@ static int run_job(struct sweep *s, const struct job *job, int repeat) {
   snprintf(out, sizeof out, "%s/%s", s->work, job->key);
   BR_TRY(br_folder_make(out));
   struct br_machine_state before, after;
-  json_t *commands = json_array(), *metrics = json_object();
+  json_t *commands = json_array(), *metrics = json_object(), *line = json_object();
   const char *word;
   br_machine_state_read(&before);
   br_counters_read(&s->counters);
@@ -304,20 +305,21 @@ static int run_job(struct sweep *s, const struct job *job, int repeat) {
   s->period = 1;
   s->running = job;
   s->started = br_clock_seconds();
-  int status = measure_steps(s, job, commands, metrics, &word, error, sizeof error);
+  int status = measure_steps(s, job, commands, metrics, line, &word, error, sizeof error);
   double seconds = br_clock_seconds() - s->started;
   s->running = NULL;
   br_machine_state_read(&after);
   if (status != BR_OK || s->result->stopped) { /* a run that was cut short is as if it never began */
     json_decref(commands);
     json_decref(metrics);
+    json_decref(line);
     return status;
   }
   bool changed = before.throttled != after.throttled || before.throttle_count != after.throttle_count;
   s->result->runs++;
   s->measured_seconds += seconds;
-  return record(s, job, repeat, word, error, seconds,
-                json_pack("{s:o,s:o,s:o,s:o,s:b,s:o}", "metrics", metrics, "commands", commands, "before", state_json(&before), "after", state_json(&after), "throttling_changed", changed, "points", points_json(s)));
+  json_object_update_new(line, json_pack("{s:o,s:o,s:o,s:o,s:b,s:o}", "metrics", metrics, "commands", commands, "before", state_json(&before), "after", state_json(&after), "throttling_changed", changed, "points", points_json(s)));
+  return record(s, job, repeat, word, error, seconds, line);
 }
 
 /* --- the whole --- */

@@ -114,13 +114,17 @@ static double cpuinfo_mhz(void) {
   return best;
 }
 
-void br_machine_state_read(struct br_machine_state *state) {
-  *state = (struct br_machine_state){.throttled = -1, .throttle_count = -1};
+void br_machine_state_read_quick(struct br_machine_state *state) {
+  *state = (struct br_machine_state){.throttled = -1, .throttle_count = -1, .mhz_limit = NAN};
   state->mhz = extreme("/sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq", 1) / 1000;
-  state->mhz_limit = extreme("/sys/devices/system/cpu/cpu[0-9]*/cpufreq/cpuinfo_max_freq", 1) / 1000;
-  if (isnan(state->mhz)) state->mhz = cpuinfo_mhz();
   double zone = extreme("/sys/class/thermal/thermal_zone*/temp", -1), sensor = extreme("/sys/class/hwmon/hwmon*/temp*_input", -1);
   state->celsius = (isnan(zone) || sensor > zone ? sensor : zone) / 1000;
+}
+
+void br_machine_state_read(struct br_machine_state *state) {
+  br_machine_state_read_quick(state);
+  state->mhz_limit = extreme("/sys/devices/system/cpu/cpu[0-9]*/cpufreq/cpuinfo_max_freq", 1) / 1000;
+  if (isnan(state->mhz)) state->mhz = cpuinfo_mhz();
   char text[64];
   if (read_line("/sys/devices/platform/soc/soc:firmware/get_throttled", text, sizeof text)) state->throttled = (int64_t)strtoll(text, NULL, 16);
   double count = sum_of("/sys/devices/system/cpu/cpu[0-9]*/thermal_throttle/core_throttle_count");

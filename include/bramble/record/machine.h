@@ -25,6 +25,8 @@ struct br_machine_state {
   int64_t throttle_count;    /* thermal throttle events that the kernel counted; -1: not counted */
 };
 void br_machine_state_read(struct br_machine_state *state);
+/* Frequency (by cpufreq only) and temperature alone, for reading every second: /proc/cpuinfo is slow where cores are many. */
+void br_machine_state_read_quick(struct br_machine_state *state);
 /* In words, into text (at least 160 bytes): "" if all is well. */
 const char *br_machine_throttle_text(const struct br_machine_state *state, char *text);
 
