@@ -1,6 +1,7 @@
 /* bramble bench: how fast this machine is. bench machine: its bounds; bench kernel: each kernel's share of them; bench train NET: whole
- * optimiser steps, data included. */
+ * optimiser steps, data included; bench table KIND: a model of a table (bench_table.c). */
 #include "cli/setup.h"
+#include "cli/table.h"
 
 #include <bramble/base/cpu.h>
 #include <bramble/base/memory.h>
@@ -107,7 +108,8 @@ int cmd_bench(struct cli *cli) {
   const char *what = cli->options.n_subjects ? cli->options.subjects[0] : "";
   if (strcmp(what, "machine") == 0) return bench_rows(cli, br_bench_machine);
   if (strcmp(what, "kernel") == 0) return bench_rows(cli, br_bench_kernels);
-  if (strcmp(what, "train") != 0) BR_FAIL(BR_ERROR_USAGE, "bramble bench %s: machine, kernel and train NET are possible", what);
+  if (strcmp(what, "table") == 0) return table_bench(cli);
+  if (strcmp(what, "train") != 0) BR_FAIL(BR_ERROR_USAGE, "bramble bench %s: machine, kernel, train NET and table KIND are possible", what);
   struct bench b = {0};
   int status = br_comm_agree(cli->comm, bench_train(cli, &b));
   br_team_close(b.team);

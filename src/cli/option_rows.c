@@ -3,7 +3,8 @@
 
 #define NET (FOR_TRAIN | FOR_PLAN | FOR_INSPECT | FOR_ADVISE | FOR_BENCH)
 #define TRAINING (FOR_TRAIN | FOR_PLAN | FOR_ADVISE | FOR_BENCH)
-#define TABLES (FOR_TRAIN | FOR_EVAL | FOR_PREDICT | FOR_INSPECT)
+#define TABLES (FOR_TRAIN | FOR_EVAL | FOR_PREDICT | FOR_INSPECT | FOR_BENCH)
+#define TABLE_MODEL (FOR_TRAIN | FOR_BENCH)
 #define DATA (FOR_TRAIN | FOR_EVAL | FOR_PREDICT | FOR_PLAN | FOR_ADVISE | FOR_BENCH)
 
 const struct option_row option_rows[] = {
@@ -17,27 +18,27 @@ const struct option_row option_rows[] = {
     {"std", OPTION_TEXT, NULL, 0, 0, "R,G,B", DATA | FOR_IMPORT, "deviations to divide by", "--std 0.229,0.224,0.225"},
     {"resize-shorter", OPTION_INT, "256", 0, 32768, NULL, FOR_PREDICT | FOR_IMPORT, "pictures: the shorter side to this many pixels, then the centre (0: stretch)", "--resize-shorter 256"},
     /* tables */
-    {"target", OPTION_TEXT, NULL, 0, 0, "COLUMN", FOR_TRAIN, "tables: the column to predict", "--target price"},
-    {"features", OPTION_TEXT, NULL, 0, 0, "COLUMNS", FOR_TRAIN, "tables: columns to learn from, commas between (default: all but the target)", "--features model_year,odometer"},
-    {"types", OPTION_TEXT, NULL, 0, 0, "LIST", FOR_TRAIN, "tables: types that are not to be inferred: number, category, date", "--types zip=category"},
-    {"split", OPTION_FLOAT, "1", 0.001, 1, NULL, FOR_TRAIN, "tables: share of the rows to train on; the rest are the test part (1: all)", "--split 0.7"},
-    {"drop-missing", OPTION_FLAG, NULL, 0, 0, NULL, FOR_TRAIN, "tables: leave out rows that lack a feature (linear and logistic models always do)", "--drop-missing"},
+    {"target", OPTION_TEXT, NULL, 0, 0, "COLUMN", TABLE_MODEL, "tables: the column to predict", "--target price"},
+    {"features", OPTION_TEXT, NULL, 0, 0, "COLUMNS", TABLE_MODEL, "tables: columns to learn from, commas between (default: all but the target)", "--features model_year,odometer"},
+    {"types", OPTION_TEXT, NULL, 0, 0, "LIST", TABLE_MODEL, "tables: types that are not to be inferred: number, category, date", "--types zip=category"},
+    {"split", OPTION_FLOAT, "1", 0.001, 1, NULL, TABLE_MODEL, "tables: share of the rows to train on; the rest are the test part (1: all)", "--split 0.7"},
+    {"drop-missing", OPTION_FLAG, NULL, 0, 0, NULL, TABLE_MODEL, "tables: leave out rows that lack a feature (linear and logistic models always do)", "--drop-missing"},
     {"header", OPTION_CHOICE, "guess", 0, 0, "guess|yes|no", TABLES, "tables: whether the first record holds names", "--header no"},
     {"separator", OPTION_TEXT, NULL, 0, 0, "CHAR", TABLES, "tables: what lies between fields: a character, or tab (default: sniffed)", "--separator tab"},
     {"bad-rows", OPTION_CHOICE, "fail", 0, 0, "fail|skip", TABLES, "tables: rows with another number of fields", "--bad-rows skip"},
-    {"ridge", OPTION_FLOAT, "0", 0, 1e300, NULL, FOR_TRAIN, "linear: L2 penalty on the coefficients", "--ridge 1"},
-    {"lasso", OPTION_FLOAT, "0", 0, 1e300, NULL, FOR_TRAIN, "linear: weight of the elastic net's penalty", "--lasso 0.1"},
-    {"l1-ratio", OPTION_FLOAT, "1", 0, 1, NULL, FOR_TRAIN, "linear: L1 share of the elastic net's penalty (1: the lasso)", "--l1-ratio 0.5"},
-    {"criterion", OPTION_CHOICE, "auto", 0, 0, "auto|gini|entropy|mse", FOR_TRAIN, "tree: impurity; gini and entropy make the target a category, for boost too", "--criterion entropy"},
-    {"max-depth", OPTION_INT, "30", 1, 200, NULL, FOR_TRAIN, "trees: deepest node (boost: 6, or with --max-leaves 200)", "--max-depth 10"},
-    {"min-rows", OPTION_INT, "1", 1, 1e15, NULL, FOR_TRAIN, "trees: fewest rows of a leaf (boost: 20)", "--min-rows 2"},
-    {"min-gain", OPTION_FLOAT, "0", 0, 1e300, NULL, FOR_TRAIN, "trees: what a split must take off the impurity, per row; boost: off the loss, in all", "--min-gain 0.01"},
-    {"trees", OPTION_INT, "100", 1, 1e6, NULL, FOR_TRAIN, "forest: trees; boost: rounds, of one tree each, or one a class where there are more than two", "--trees 300"},
-    {"extra", OPTION_FLAG, NULL, 0, 0, NULL, FOR_TRAIN, "forest: extremely randomised trees: all rows, random cuts", "--extra"},
-    {"max-leaves", OPTION_INT, "0", 0, 65536, NULL, FOR_TRAIN, "boost: the best leaf is split next, up to so many (0: level by level)", "--max-leaves 31"},
-    {"l2", OPTION_FLOAT, "1", 0, 1e300, NULL, FOR_TRAIN, "boost: penalty on the squares of leaf values; logistic: of the weights of scaled columns", "--l2 0"},
-    {"sample-rows", OPTION_FLOAT, "1", 1e-6, 1, NULL, FOR_TRAIN, "boost: share of the rows drawn for each round", "--sample-rows 0.8"},
-    {"sample-columns", OPTION_FLOAT, "1", 1e-6, 1, NULL, FOR_TRAIN, "boost: share of the columns drawn for each tree; forest: at each node (default: the square root of their number, for numbers a third)", "--sample-columns 0.5"},
+    {"ridge", OPTION_FLOAT, "0", 0, 1e300, NULL, TABLE_MODEL, "linear: L2 penalty on the coefficients", "--ridge 1"},
+    {"lasso", OPTION_FLOAT, "0", 0, 1e300, NULL, TABLE_MODEL, "linear: weight of the elastic net's penalty", "--lasso 0.1"},
+    {"l1-ratio", OPTION_FLOAT, "1", 0, 1, NULL, TABLE_MODEL, "linear: L1 share of the elastic net's penalty (1: the lasso)", "--l1-ratio 0.5"},
+    {"criterion", OPTION_CHOICE, "auto", 0, 0, "auto|gini|entropy|mse", TABLE_MODEL, "tree: impurity; gini and entropy make the target a category, for boost too", "--criterion entropy"},
+    {"max-depth", OPTION_INT, "30", 1, 200, NULL, TABLE_MODEL, "trees: deepest node (boost: 6, or with --max-leaves 200)", "--max-depth 10"},
+    {"min-rows", OPTION_INT, "1", 1, 1e15, NULL, TABLE_MODEL, "trees: fewest rows of a leaf (boost: 20)", "--min-rows 2"},
+    {"min-gain", OPTION_FLOAT, "0", 0, 1e300, NULL, TABLE_MODEL, "trees: what a split must take off the impurity, per row; boost: off the loss, in all", "--min-gain 0.01"},
+    {"trees", OPTION_INT, "100", 1, 1e6, NULL, TABLE_MODEL, "forest: trees; boost: rounds, of one tree each, or one a class where there are more than two", "--trees 300"},
+    {"extra", OPTION_FLAG, NULL, 0, 0, NULL, TABLE_MODEL, "forest: extremely randomised trees: all rows, random cuts", "--extra"},
+    {"max-leaves", OPTION_INT, "0", 0, 65536, NULL, TABLE_MODEL, "boost: the best leaf is split next, up to so many (0: level by level)", "--max-leaves 31"},
+    {"l2", OPTION_FLOAT, "1", 0, 1e300, NULL, TABLE_MODEL, "boost: penalty on the squares of leaf values; logistic: of the weights of scaled columns", "--l2 0"},
+    {"sample-rows", OPTION_FLOAT, "1", 1e-6, 1, NULL, TABLE_MODEL, "boost: share of the rows drawn for each round", "--sample-rows 0.8"},
+    {"sample-columns", OPTION_FLOAT, "1", 1e-6, 1, NULL, TABLE_MODEL, "boost: share of the columns drawn for each tree; forest: at each node (default: the square root of their number, for numbers a third)", "--sample-columns 0.5"},
     {"rows", OPTION_INT, "10000", 1, 1e12, NULL, FOR_DATA, "make: rows of the table", "--rows 9585316"},
     {"row", OPTION_TEXT, NULL, 0, 0, "VALUES", FOR_PREDICT, "tables: one row to predict, name=value with commas between", "--row model_year=2015,odometer=60000"},
     {"probabilities", OPTION_FLAG, NULL, 0, 0, NULL, FOR_PREDICT, "tables: one column for every class's probability", "--probabilities"},
@@ -102,7 +103,7 @@ const struct option_row option_rows[] = {
     {"stages", OPTION_TEXT, NULL, 0, 0, "auto|N", FOR_PREDICT, "one net over all ranks in as many stages, a pipeline", "--stages auto"},
     {"repeats", OPTION_INT, "5", 1, 999, NULL, FOR_BENCH, "measured repeats after a warm-up", "--repeats 9"},
     /* output */
-    {"out", OPTION_TEXT, NULL, 0, 0, "FILE", FOR_TRAIN | FOR_PREDICT | FOR_INSPECT | FOR_DATA | FOR_IMPORT | FOR_EXPORT | FOR_REPORT, "where the result goes", "--out m.safetensors"},
+    {"out", OPTION_TEXT, NULL, 0, 0, "FILE", FOR_TRAIN | FOR_PREDICT | FOR_INSPECT | FOR_DATA | FOR_IMPORT | FOR_EXPORT | FOR_REPORT | FOR_BENCH, "where the result goes", "--out m.safetensors"},
     {"shard", OPTION_SIZE, "100MB", 0, 1e15, NULL, FOR_DATA, "size of a shard, about", "--shard 500MB"},
     {"runs", OPTION_INT, "1", 1, 1000, NULL, FOR_PREDICT, "times the data set is gone through", "--runs 5"},
     {"top", OPTION_INT, "5", 1, 1000, NULL, FOR_PREDICT, "answers to show a picture", "--top 3"},

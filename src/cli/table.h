@@ -4,6 +4,8 @@
 
 #include "cli/cli.h"
 
+#include <bramble/table/task.h>
+
 /* "linear", "logistic", "tree", "forest", "boost": a kind of model for tables. */
 bool table_is_kind(const char *word);
 /* A model file of a table. */
@@ -16,5 +18,12 @@ int table_train(struct cli *cli);
 int table_eval(struct cli *cli);
 int table_predict(struct cli *cli);
 int table_inspect(struct cli *cli);
+
+/* What --data, --target and so on say to learn from. */
+int table_task_options(struct cli *cli, enum br_table_model_kind kind, struct br_task_options *task);
+/* Trains a model of that kind with the settings of the options. */
+int table_learn(struct cli *cli, struct br_team *team, enum br_table_model_kind kind, const struct br_task *task, struct br_table_model **model, json_t *report);
+/* bench table KIND (bench_table.c). */
+int table_bench(struct cli *cli);
 
 #endif
