@@ -96,7 +96,8 @@ struct training {
   const struct br_boost_settings *settings;
   size_t n, n_train, n_classes, n_scores;
   struct br__bins bins;
-  uint16_t **bin;
+  struct br__packed_bins packed;
+  struct br__cell_form form;
   double *target;                    /* [n]: numbers, or codes of classes */
   double *base, *score;              /* [n_scores], [n_scores][n] */
   struct br__derivative *derivative; /* [n_scores][n_train] */
@@ -137,31 +138,8 @@ static int read_targets(struct training *t) {
   return BR_OK;
 }
 
-/* The bins of training rows, and behind them those of test rows. */
-static int read_bins(struct training *t) {
-  struct br__binned train = {0}, test = {0};
-  int status = br__bins_apply(t->team, t->task, &t->bins, BR_ROW_TRAIN, &train);
-  if (status == BR_OK && t->n > t->n_train) status = br__bins_apply(t->team, t->task, &t->bins, BR_ROW_TEST, &test);
-  for (size_t f = 0; status == BR_OK && test.rows && f < t->task->n_features; f++) {
-    uint16_t *both;
-    status = br_memory_alloc(t->n, sizeof *both, "binned columns", &both);
-    if (status != BR_OK) break;
-    memcpy(both, train.bin[f], train.rows * sizeof *both);
-    memcpy(both + train.rows, test.bin[f], test.rows * sizeof *both);
-    br_memory_free(train.bin[f]);
-    train.bin[f] = both;
-  }
-  br__binned_free(&test);
-  if (status != BR_OK) {
-    br__binned_free(&train);
-    return status;
-  }
-  t->bin = train.bin;
-  return BR_OK;
-}
-
 static int check_memory(const struct training *t, const struct br__booster_settings *booster) {
-  size_t need = br__booster_bytes(t->n, &t->bins, booster) + t->n * (t->task->n_features * 2 + 12 + t->n_scores * 16);
+  size_t need = br__booster_bytes(t->n, &t->bins, booster) + br__packed_bins_bytes(&t->bins, t->n) + t->n * (12 + t->n_scores * 16);
   if (t->task->memory_bytes && need > t->task->memory_bytes)
     BR_FAIL(BR_ERROR_MEMORY, "boosting on this rank's %zu rows of %zu columns needs %zu MB, and %zu MB are allowed; raise --memory, use more ranks, or fewer leaves", t->n, t->task->n_features, need >> 20, t->task->memory_bytes >> 20);
   return BR_OK;
@@ -169,24 +147,25 @@ static int check_memory(const struct training *t, const struct br__booster_setti
 
 static int open_local(struct training *t) {
   const struct br_boost_settings *s = t->settings;
-  struct br__booster_settings booster = {.max_depth = s->max_depth, .max_leaves = s->max_leaves, .min_rows = s->min_rows ? s->min_rows : 1, .min_gain = s->min_gain, .l2 = s->l2, .rate = s->rate, .columns = s->columns_share, .seed = t->task->seed};
+  BR_TRY(br__cell_form(t->task->rows->train, &t->form));
+  struct br__boost_rule rule = {.form = t->form, .min_rows = s->min_rows ? s->min_rows : 1, .min_gain = s->min_gain, .l2 = s->l2};
+  struct br__booster_settings booster = {.max_depth = s->max_depth, .max_leaves = s->max_leaves, .rate = s->rate, .columns = s->columns_share, .seed = t->task->seed, .rule = rule};
   BR_TRY(check_memory(t, &booster));
   BR_TRY(read_targets(t));
-  BR_TRY(read_bins(t));
+  BR_TRY(br__packed_bins_make(t->team, t->task, &t->bins, t->n > t->n_train, &t->packed));
   BR_TRY(br_memory_alloc(t->n_scores, sizeof *t->base, "scores", &t->base));
   BR_TRY(br_memory_alloc(t->n_scores * t->n, sizeof *t->score, "scores", &t->score));
   BR_TRY(br_memory_alloc(t->n_scores * t->n_train, sizeof *t->derivative, "derivatives", &t->derivative));
   BR_TRY(br_memory_alloc(t->n, sizeof *t->order, "rows", &t->order));
   BR_TRY(br_memory_alloc((size_t)br_team_count(t->team), sizeof *t->losses, "threads", &t->losses));
   BR_TRY(br_memory_alloc((size_t)s->trees * t->n_scores, sizeof *t->trees, "trees", &t->trees));
-  return br__booster_open(t->n, t->bin, &t->bins, &booster, br_team_count(t->team), &t->booster);
+  return br__booster_open(&t->packed, &t->bins, &booster, br_team_count(t->team), &t->booster);
 }
 
 static void close_training(struct training *t) {
   br__booster_close(t->booster);
   for (size_t k = 0; t->trees && k < t->n_trees; k++) br__nodes_free(&t->trees[k]);
-  for (size_t f = 0; t->bin && f < t->task->n_features; f++) br_memory_free(t->bin[f]);
-  br_memory_free(t->bin);
+  br__packed_bins_free(&t->packed);
   br_memory_free(t->trees);
   br_memory_free(t->target);
   br_memory_free(t->base);
@@ -245,10 +224,12 @@ static int find_unit(struct training *t) {
   return BR_OK;
 }
 
-static struct br__derivative rounded(double g, double h) {
-  const double one = (double)(1 << BR__DERIVATIVE_BITS);
-  int32_t whole = (int32_t)rint(h * one);
-  return (struct br__derivative){(int32_t)rint(g * one), whole < 1 ? 1 : whole};
+/* Of values below 2^51, by the rounding of the addition. */
+static inline double nearest(double x) { return (x + 0x1.8p52) - 0x1.8p52; }
+
+static struct br__derivative rounded(const struct training *t, double g, double h) {
+  int32_t whole = (int32_t)nearest(h * (double)((1 << t->form.h_bits) - 1));
+  return (struct br__derivative){(int32_t)nearest(g * (double)(1 << BR__DERIVATIVE_BITS)), whole < 1 ? 1 : whole};
 }
 
 static void derive_part(void *arg, struct br_part part) {
@@ -257,17 +238,17 @@ static void derive_part(void *arg, struct br_part part) {
   br_part_range(part, t->n_train, 64, &first, &last);
   for (size_t i = first; i < last; i++) {
     if (t->n_classes == 0) {
-      t->derivative[i] = (struct br__derivative){(int32_t)rint((t->score[i] - t->target[i]) / t->unit), 1};
+      t->derivative[i] = (struct br__derivative){(int32_t)nearest((t->score[i] - t->target[i]) / t->unit), 1};
     } else if (t->n_scores == 1) {
       double p = logistic(t->score[i]);
-      t->derivative[i] = rounded(p - t->target[i], p * (1 - p));
+      t->derivative[i] = rounded(t, p - t->target[i], p * (1 - p));
     } else {
       double top = t->score[i], sum = 0;
       for (size_t c = 1; c < t->n_scores; c++) top = t->score[c * n + i] > top ? t->score[c * n + i] : top;
       for (size_t c = 0; c < t->n_scores; c++) sum += br__exp(t->score[c * n + i] - top);
       for (size_t c = 0; c < t->n_scores; c++) {
         double p = br__exp(t->score[c * n + i] - top) / sum;
-        t->derivative[c * t->n_train + i] = rounded(p - ((double)c == t->target[i]), 2 * p * (1 - p));
+        t->derivative[c * t->n_train + i] = rounded(t, p - ((double)c == t->target[i]), 2 * p * (1 - p));
       }
     }
   }
@@ -328,7 +309,7 @@ static int play_round(struct training *t, uint32_t round) {
   br_team_run(t->team, derive_part, t);
   for (size_t c = 0; c < t->n_scores; c++) {
     uint32_t tree = (uint32_t)t->n_trees;
-    double unit_h = t->n_classes ? t->unit : 1;
+    double unit_h = t->n_classes ? 1 / (double)((1 << t->form.h_bits) - 1) : 1;
     BR_TRY(br__booster_grow(t->booster, t->comm, t->team, tree, t->order, t->n_drawn, t->derivative + c * t->n_train, t->unit, unit_h, t->score + c * t->n, &t->trees[t->n_trees++]));
   }
   return BR_OK;

@@ -2,28 +2,21 @@
 #ifndef BRAMBLE_SRC_TABLE_BOOST_TREE_H
 #define BRAMBLE_SRC_TABLE_BOOST_TREE_H
 
-#include "bins.h"
+#include "boost_split.h"
 #include "trees.h"
-
-/* First and second derivative of one row's loss, as integers of the tree's units, at most 2^30. */
-struct br__derivative {
-  int32_t g, h;
-};
-#define BR__DERIVATIVE_BITS 30
 
 struct br__booster_settings {
   int max_depth;
   size_t max_leaves; /* 0: by levels, as deep as max_depth; otherwise the best leaf is split next until there are so many */
-  uint64_t min_rows; /* of a leaf */
-  double min_gain;   /* what a split must take off the loss of its rows together */
-  double l2, rate;
+  double rate;
   double columns;    /* share of the features drawn for each tree */
   uint64_t seed;
+  struct br__boost_rule rule; /* its units are set by br__booster_grow */
 };
 
-/* The room for growing trees on this rank's rows, of which there are n in bin[feature][row]; everything is borrowed. */
+/* The room for growing trees on this rank's rows; everything is borrowed. */
 struct br__booster;
-int br__booster_open(size_t n, uint16_t *const *bin, const struct br__bins *bins, const struct br__booster_settings *settings, int threads, struct br__booster **out);
+int br__booster_open(const struct br__packed_bins *packed, const struct br__bins *bins, const struct br__booster_settings *settings, int threads, struct br__booster **out);
 void br__booster_close(struct br__booster *booster); /* NULL does nothing */
 /* Bytes a booster takes for n rows. */
 size_t br__booster_bytes(size_t n, const struct br__bins *bins, const struct br__booster_settings *settings);
