@@ -69,17 +69,24 @@ killed
 case_of 'lenet, adam, ema, clip' lenet --limit 200 --epochs 1 --optimiser adam --lr 0.001 --ema 0.9 --clip 1 --augment flip,crop:4 --class-weights balanced
 on 3 --threads 2
 case_of mobilenetv2 mobilenetv2 --width 0.25 --input 32 --batch 12 --micro-batch 4 --limit 60 --epochs 2 --bn-recalibrate 16
-for n in 2 3 5; do on $n --threads 1; done
-on 1 --threads 3
+for n in 2 3 4 5 7; do on $n --threads 1; done
+for t in 2 3; do on 1 --threads $t; done
+on 3 --balance 1,0,3.5
 killed
-case_of mlp mlp --input 32 --hidden 32 --limit 200 --epochs 1 --batch 32 --dropout 0.2
-on 3 --threads 1
+case_of mlp mlp --input 32 --hidden 32 --limit 200 --epochs 1 --batch 32 --micro-batch 4 --dropout 0.2
+for n in 2 3 4 5 7; do on $n --threads 1; done
+for t in 2 3; do on 1 --threads $t; done
+on 2 --balance 1,3
+killed
 printf 'x = input 32 32 3\nf = flatten x\nh = dense f out=16\nr = relu h\nd = dropout r rate=0.3\ny = dense d out=10\n' >net.txt
 case_of dropout net.txt --limit 200 --epochs 2 --batch 24 --micro-batch 6
 for n in 2 7; do on $n --threads 1; done
 on 2 --threads 3
-case_of 'squeezenet1.1' squeezenet1.1 --input 64 --batch 8 --micro-batch 4 --limit 16 --epochs 1 --lr 0.001
-on 3 --threads 1
+case_of 'squeezenet1.1' squeezenet1.1 --input 48 --batch 8 --micro-batch 2 --limit 16 --epochs 2 --lr 0.001 --dropout 0.5
+for n in 2 3 4 5 7; do on $n --threads 1; done
+for t in 2 3; do on 1 --threads $t; done
+on 2 --balance 3,1
+killed
 case_of 'mse' lenet --loss mse --limit 100 --epochs 1 --lr 0.01
 on 3 --threads 2
 
