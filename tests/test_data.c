@@ -458,6 +458,21 @@ static void test_folder_parts(void **state) {
   refused(spec, BR_DATA_TEST, "val/fox/e.png", "'fox'");
 }
 
+/* Pictures without class folders can be read whole, without classes; they are no training data. */
+static void test_folder_flat(void **state) {
+  (void)state;
+  test_make_folder("flat");
+  write_picture("flat/b.png", 2), write_picture("flat/a.png", 1);
+  const char *spec = spec_of("folder", "flat");
+  refused(spec, BR_DATA_TRAIN, "/flat", "one folder a class");
+  struct br_dataset *dataset;
+  assert_int_equal(br_dataset_open(spec, &(struct br_dataset_options){.part = BR_DATA_TEST, .whole = true}, &dataset), BR_OK);
+  assert_true(br_dataset_info(dataset)->count == 2 && br_dataset_info(dataset)->classes == 0);
+  assert_true(number_of(dataset, 0) == 1 && number_of(dataset, 1) == 2);
+  assert_string_equal(br_dataset_sample_name(dataset, 1), "b.png");
+  br_dataset_close(dataset);
+}
+
 static void test_files(void **state) {
   (void)state;
   test_make_folder("x");
@@ -670,7 +685,7 @@ static void test_real_photos(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_shapes),       cmocka_unit_test(test_specs),        cmocka_unit_test(test_cifar),     cmocka_unit_test(test_bad_cifar), cmocka_unit_test(test_mnist),
-      cmocka_unit_test(test_bad_mnist),    cmocka_unit_test(test_npy),          cmocka_unit_test(test_npy_headers), cmocka_unit_test(test_folder_order), cmocka_unit_test(test_folder_parts),
+      cmocka_unit_test(test_bad_mnist),    cmocka_unit_test(test_npy),          cmocka_unit_test(test_npy_headers), cmocka_unit_test(test_folder_order), cmocka_unit_test(test_folder_parts),      cmocka_unit_test(test_folder_flat),
       cmocka_unit_test(test_files),        cmocka_unit_test(test_skip_bad),     cmocka_unit_test(test_bad_folders),  cmocka_unit_test(test_pack),      cmocka_unit_test(test_bad_tars),  cmocka_unit_test(test_real_mnist),
       cmocka_unit_test(test_real_photos),
   };

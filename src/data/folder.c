@@ -1,6 +1,6 @@
 /* folder:DIR: one folder per class with JPEG and PNG files in it. Where DIR has train/ and test/ (or val/, valid/, validation/), these hold the
- * class folders of the two parts; else a fifth of the pictures, drawn by chance, is the test part. Hidden files and files of other kinds are
- * passed over. Pictures are read from their files when they are needed. */
+ * class folders of the two parts; else a fifth of the pictures, drawn by chance, is the test part. Where there are no class folders but pictures, they
+ * have no classes and can only be predicted. Hidden files and files of other kinds are passed over. Pictures are read from their files when they are needed. */
 #include "pictures.h"
 
 #include <bramble/base/error.h>
@@ -37,18 +37,26 @@ static void free_list(struct dirent **list, int n) {
   free(list);
 }
 
-/* The files of one class folder, `relative` to the root, in the order of their names' bytes. */
-static int add_class(struct folder *folder, const char *relative) {
+/* `name` in the folder `relative` to the root, "" for the root itself; so in the result. */
+static int join(char path[BR__PATH], const char *relative, const char *name) {
+  if (*relative) return br__path_join(path, relative, name);
+  size_t n = strlen(name);
+  if (n >= BR__PATH) BR_FAIL(BR_ERROR_DATA, "%.60s...: a path of more than %d bytes", name, BR__PATH - 1);
+  memcpy(path, name, n + 1);
+  return BR_OK;
+}
+
+/* The pictures in the folder `relative` to the root, in the order of their names' bytes. */
+static int add_pictures(struct folder *folder, const char *relative) {
   char path[BR__PATH], name[BR__PATH];
   BR_TRY(br__path_join(path, folder->root, relative));
   struct dirent **list;
   int n = scandir(path, &list, is_visible, by_bytes), status = BR_OK;
   if (n < 0) BR_FAIL(BR_ERROR_DATA, "%s: cannot be read: %s", path, strerror(errno));
-  size_t before = folder->pictures.count;
   for (int i = 0; i < n && status == BR_OK; i++) {
     if (!br__is_picture_name(list[i]->d_name)) continue;
     struct stat info;
-    BR_TRY_GOTO(status, br__path_join(name, relative, list[i]->d_name), done);
+    BR_TRY_GOTO(status, join(name, relative, list[i]->d_name), done);
     BR_TRY_GOTO(status, br__path_join(path, folder->root, name), done);
     if (stat(path, &info) != 0 || !S_ISREG(info.st_mode))
       status = br_error_set(BR_ERROR_DATA, "%s: cannot be read as a file", path);
@@ -57,7 +65,12 @@ static int add_class(struct folder *folder, const char *relative) {
   }
 done:
   free_list(list, n);
-  BR_TRY(status);
+  return status;
+}
+
+static int add_class(struct folder *folder, const char *relative) {
+  size_t before = folder->pictures.count;
+  BR_TRY(add_pictures(folder, relative));
   if (folder->pictures.count == before) BR_FAIL(BR_ERROR_DATA, "%s/%s: no JPEG or PNG in this class folder; fill or remove it", folder->root, relative);
   return BR_OK;
 }
@@ -70,10 +83,7 @@ static int add_classes(struct folder *folder, const char *relative) {
   int n = scandir(path, &list, is_visible, by_class), status = BR_OK;
   if (n < 0) BR_FAIL(BR_ERROR_DATA, "%s: cannot be read: %s", path, strerror(errno));
   for (int i = 0; i < n && status == BR_OK; i++) {
-    if (*relative)
-      BR_TRY_GOTO(status, br__path_join(name, relative, list[i]->d_name), done);
-    else
-      strcpy(name, list[i]->d_name);
+    BR_TRY_GOTO(status, join(name, relative, list[i]->d_name), done);
     BR_TRY_GOTO(status, br__path_join(path, folder->root, name), done);
     if (is_folder(path)) status = add_class(folder, name);
   }
@@ -113,7 +123,13 @@ static int folder_open(const char *root, const struct br_dataset_options *option
   } else {
     BR_TRY(add_classes(folder, ""));
   }
-  BR_TRY(br__pictures_finish(&folder->pictures, folder->root, NULL, 0, options, &dataset->info));
+  bool classes = folder->pictures.count > 0;
+  if (!classes) {
+    BR_TRY(add_pictures(folder, ""));
+    if (folder->pictures.count > 0 && !options->whole)
+      BR_FAIL(BR_ERROR_DATA, "%s: holds pictures but no class folders; sort them into one folder a class (as it is, it can only be predicted)", folder->root);
+  }
+  BR_TRY(br__pictures_finish(&folder->pictures, folder->root, classes, NULL, 0, options, &dataset->info));
   return options->skip_bad ? br__pictures_skip_bad(&folder->pictures, dataset) : BR_OK;
 }
 

@@ -206,12 +206,12 @@ static int label_by_name(struct br__pictures *pictures, const char *root, struct
   return keep_names(pictures, (const char *const *)sorted->names, sorted->count);
 }
 
-int br__pictures_finish(struct br__pictures *pictures, const char *root, const char *const *order, int n_order, const struct br_dataset_options *options, struct br_dataset_info *info) {
+int br__pictures_finish(struct br__pictures *pictures, const char *root, bool classed, const char *const *order, int n_order, const struct br_dataset_options *options, struct br_dataset_info *info) {
   if (pictures->count == 0) BR_FAIL(BR_ERROR_DATA, "%s: has no JPEG or PNG picture in class folders", root);
-  bool parts = true;
+  bool parts = classed;
   for (size_t i = 0; i < pictures->count && parts; i++) parts = part_of(br__picture_name(pictures, i)) >= 0;
   struct class_list sorted = {0};
-  int status = order ? label_in_order(pictures, root, &sorted, order, n_order) : label_by_name(pictures, root, &sorted, parts);
+  int status = !classed ? BR_OK : order ? label_in_order(pictures, root, &sorted, order, n_order) : label_by_name(pictures, root, &sorted, parts);
   class_list_free(&sorted);
   BR_TRY(status);
 

@@ -29,9 +29,9 @@ static inline const char *br__picture_name(const struct br__pictures *pictures, 
 /* Numbers before words and by value, words by their bytes. */
 int br__class_compare(const void *a, const void *b); /* of two const char * */
 
-/* After the last one: finds the classes (in the order of `order` [n_order], which may be NULL for that of br__class_compare), takes the samples of
+/* After the last one: finds the classes (in the order of `order` [n_order], which may be NULL for that of br__class_compare; none without `classed`), takes the samples of
  * the part asked for, and fills `info`. `root` is for messages. With skip_bad the caller then calls br__pictures_skip_bad. */
-int br__pictures_finish(struct br__pictures *pictures, const char *root, const char *const *order, int n_order, const struct br_dataset_options *options, struct br_dataset_info *info);
+int br__pictures_finish(struct br__pictures *pictures, const char *root, bool classed, const char *const *order, int n_order, const struct br_dataset_options *options, struct br_dataset_info *info);
 /* Reads every sample once, on all cores, and takes out those that do not decode. */
 int br__pictures_skip_bad(struct br__pictures *pictures, struct br_dataset *dataset);
 void br__pictures_free(struct br__pictures *pictures);

@@ -210,7 +210,7 @@ static int tar_open(const char *argument, const struct br_dataset_options *optio
   BR_TRY(open_files(tar, argument));
   for (uint32_t i = 0; i < tar->n_files; i++) BR_TRY(walk_archive(tar, i));
   if (tar->class_text) BR_TRY(split_classes(tar));
-  BR_TRY(br__pictures_finish(&tar->pictures, tar->files[0].path, tar->order, tar->n_order, options, &dataset->info));
+  BR_TRY(br__pictures_finish(&tar->pictures, tar->files[0].path, true, tar->order, tar->n_order, options, &dataset->info));
   return options->skip_bad ? br__pictures_skip_bad(&tar->pictures, dataset) : BR_OK;
 }
 
