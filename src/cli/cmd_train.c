@@ -7,6 +7,7 @@
 #include <bramble/base/memory.h>
 #include <bramble/base/text.h>
 #include <bramble/lab/simulate.h>
+#include <bramble/lab/view.h>
 #include <bramble/record/events.h>
 #include <bramble/store/file.h>
 
@@ -22,6 +23,7 @@ struct training {
   struct setup_run run;
   FILE *log; /* beside the model, one JSON line an epoch; NULL without --out */
   struct br_events *events; /* of --log-dir; NULL without */
+  struct br_view *view; /* of --view, on rank 0 */
   struct br_sampler *sampler;
   json_t *machine;    /* what it saw on all ranks, until it is written */
   double samples;     /* gone through so far */
@@ -113,6 +115,7 @@ static void on_epoch(void *arg, const struct br_epoch_result *r) {
   struct br_epoch_result there;
   cli_progress_end(t->cli);
   br_sampler_mark(t->sampler);
+  if (option_given(&t->cli->options, "view")) watch_show(t->cli, t->sampler, t->view);
   t->samples += (double)r->samples;
   if (!t->cli->speaks) return;
   json_t *simulated = NULL;
@@ -121,6 +124,7 @@ static void on_epoch(void *arg, const struct br_epoch_result *r) {
     br_simulation_epoch(&t->simulation, r, &there);
     r = &there;
   }
+  if (t->view) br_view_epoch(t->view, r);
   json_t *line = epoch_json(r);
   if (simulated) json_object_set_new(line, "simulated", simulated);
   put_line(t, line);
@@ -185,6 +189,11 @@ static void on_progress(void *arg, int epoch, double share, double loss, double 
   struct training *t = arg;
   char left[32];
   double remaining = images_per_second > 0 ? (1 - share) * (double)br_dataset_info(t->run.data[0])->count / images_per_second : 0;
+  if (t->view) {
+    struct br_rank_point point;
+    br_view_progress(t->view, epoch, t->run.options.epochs, share, loss, images_per_second);
+    if (br_sampler_last(t->sampler, &point)) br_view_rank(t->view, 0, br_comm_host(t->cli->comm), &point);
+  }
   cli_progress(t->cli, share, "epoch %d/%d  loss %.4f  %.0f images/s  %s left", epoch, t->run.options.epochs, loss, images_per_second, br_text_seconds(remaining, left));
 }
 
@@ -230,6 +239,16 @@ static int store_settings(struct training *t) {
   BR_TRY(br_model_set(t->run.model, "seed", text));
   snprintf(text, sizeof text, "%s %llu %016llx", info->name, (unsigned long long)info->count, (unsigned long long)info->fingerprint);
   return br_model_set(t->run.model, "data", text);
+}
+
+static int open_view(struct training *t) {
+  const char *address = option_text(&t->cli->options, "view");
+  char title[120];
+  if (!address || !t->cli->speaks) return BR_OK;
+  snprintf(title, sizeof title, "%.60s on %.40s", t->subject, br_dataset_info(t->run.data[0])->name);
+  BR_TRY(br_view_open(address, title, t->simulation.nodes ? t->simulation.nodes : br_comm_size(t->cli->comm), &t->view));
+  br_note("watch it at %s", br_view_url(t->view));
+  return BR_OK;
 }
 
 static int open_log(struct training *t) {
@@ -292,6 +311,7 @@ static int train(struct training *t) {
   BR_TRY(br_comm_agree(comm, setup_open_run(t->cli, t->subject, r)));
   BR_TRY(br_comm_agree(comm, plan(t)));
   BR_TRY(br_comm_agree(comm, simulate(t)));
+  BR_TRY(br_comm_agree(comm, open_view(t)));
   BR_TRY(br_comm_agree(comm, open_log(t)));
   BR_TRY(br_comm_agree(comm, store_settings(t)));
   struct br_train_watch watch = {.arg = t, .epoch = on_epoch, .progress = on_progress, .stop = on_stop, .evaluated = on_evaluated, .started = on_started, .finished = on_finished};
@@ -304,6 +324,7 @@ static int train(struct training *t) {
 int cmd_train(struct cli *cli) {
   if (cli->options.n_subjects != 1) BR_FAIL(BR_ERROR_USAGE, "bramble train takes one net or model, as in: bramble train lenet --out m.safetensors");
   if (table_is_kind(cli->options.subjects[0])) {
+    if (option_given(&cli->options, "view")) BR_FAIL(BR_ERROR_USAGE, "--view is for nets; training a %s shows its progress on stderr", cli->options.subjects[0]);
     if (option_given(&cli->options, "simulate")) BR_FAIL(BR_ERROR_USAGE, "--simulate is for nets; the time of a %s on so many nodes is not known before", cli->options.subjects[0]);
     return table_train(cli);
   }
@@ -312,6 +333,7 @@ int cmd_train(struct cli *cli) {
   if (t.log) fclose(t.log);
   br_events_close(t.events);
   br_simulation_close(&t.simulation);
+  br_view_close(t.view);
   br_sampler_close(t.sampler);
   json_decref(t.machine);
   setup_close_run(&t.run);

@@ -4,6 +4,7 @@
 #include <bramble/base/memory.h>
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 int watch_start(struct cli *cli, struct br_sampler **sampler) {
@@ -66,6 +67,22 @@ static json_t *machine_json(const struct br_sampler_record *records, int ranks, 
   json_t *machine = json_pack("{s:o,s:o}", "columns", columns, "ranks", list), *energy = energy_json(records, ranks, samples);
   if (energy) json_object_set_new(machine, "energy", energy);
   return json_pack("{s:o}", "machine", machine);
+}
+
+void watch_show(struct cli *cli, struct br_sampler *sampler, struct br_view *view) {
+  struct second {
+    char host[64];
+    bool there;
+    struct br_rank_point point;
+  } mine = {.there = false}, *all;
+  int ranks = br_comm_size(cli->comm);
+  snprintf(mine.host, sizeof mine.host, "%s", br_comm_host(cli->comm));
+  mine.there = br_sampler_last(sampler, &mine.point);
+  bool room = br_memory_alloc((size_t)ranks, sizeof *all, "ranks to show", &all) == BR_OK;
+  if (br_comm_agree(cli->comm, room ? BR_OK : BR_ERROR_MEMORY) == BR_OK && br_comm_allgather(cli->comm, &mine, sizeof mine, all) == BR_OK)
+    for (int r = 0; view && r < ranks; r++)
+      if (all[r].there) br_view_rank(view, r, all[r].host, &all[r].point);
+  if (room) br_memory_free(all);
 }
 
 int watch_finish(struct cli *cli, struct br_sampler *sampler, double samples, json_t **line) {

@@ -4,10 +4,14 @@
 
 #include "cli/cli.h"
 
+#include <bramble/lab/view.h>
 #include <bramble/record/sampler.h>
 
 /* Starts this rank's sampler; one rank of each machine measures energy, by --watts or what is there. */
 int watch_start(struct cli *cli, struct br_sampler **sampler);
+
+/* Tells rank 0's live view (NULL elsewhere) the newest second of every rank. Collective. */
+void watch_show(struct cli *cli, struct br_sampler *sampler, struct br_view *view);
 
 /* Ends it; *line = {"machine": ...} of all ranks on rank 0, NULL elsewhere. `samples`: how many were computed in all, for energy. Collective. */
 int watch_finish(struct cli *cli, struct br_sampler *sampler, double samples, json_t **line);

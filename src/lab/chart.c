@@ -112,7 +112,7 @@ static void draw_x_axis(const struct frame *f) {
     if (c->labels)
       snprintf(text, sizeof text, "%s", c->labels[i]);
     else
-      snprintf(text, sizeof text, "%g", c->x ? c->x[i] : i + 1);
+      snprintf(text, sizeof text, c->x && c->x[i] != floor(c->x[i]) ? "%.3g" : "%g", c->x ? c->x[i] : i + 1);
     double x = x_of(f, i), half = 3.4 * (double)strlen(text);
     double at = x - half < 2 ? 2 + half : x + half > f->width - 2 ? f->width - 2 - half : x; /* within the picture */
     if (at - half < last + 8) continue;

@@ -32,6 +32,9 @@ struct br_chart {
 
 void br_chart_write(const struct br_chart *chart, FILE *out);
 
+/* The style sheet that charts and tables are drawn for. */
+extern const char br_page_style[];
+
 /* Text with <, >, & and quotes escaped. */
 void br_html_text(FILE *out, const char *text);
 

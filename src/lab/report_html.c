@@ -8,34 +8,6 @@
 #include <math.h>
 #include <string.h>
 
-static const char style[] =
-    ":root{--ink:#1c2430;--soft:#5b6675;--faint:#e4e8ee;--page:#fbfcfd;--card:#fff;--accent:#b3264a;"
-    "--c0:#2768a8;--c1:#d1493f;--c2:#2f8f5b;--c3:#d9902f;--c4:#7a55b0;--c5:#2b97a6;--c6:#9a6a43;--c7:#6b7585}\n"
-    "@media(prefers-color-scheme:dark){:root{--ink:#e6e9ee;--soft:#9aa5b4;--faint:#2c333d;--page:#14181d;--card:#1a1f26;--accent:#ef7793;"
-    "--c0:#6aa9e9;--c1:#f0857b;--c2:#6cc795;--c3:#efb667;--c4:#b496e6;--c5:#68c8d6;--c6:#cfa37f;--c7:#9aa5b4}}\n"
-    "*{box-sizing:border-box}body{margin:0;background:var(--page);color:var(--ink);font:16px/1.55 system-ui,sans-serif}\n"
-    "main{max-width:1120px;margin:0 auto;padding:40px 24px 72px}h1{font-size:30px;line-height:1.2;margin:0 0 12px;letter-spacing:-.01em}\n"
-    "h2{font-size:19px;margin:44px 0 12px}.about{max-width:74ch;color:var(--soft);margin:0 0 8px}.note{color:var(--soft);font-size:14px;margin:8px 0}\n"
-    ".warn{border-left:3px solid var(--accent);padding:6px 12px;margin:12px 0;background:var(--card);font-size:15px}\n"
-    ".scroll{overflow-x:auto;background:var(--card);border:1px solid var(--faint);border-radius:8px}\n"
-    "table{border-collapse:collapse;width:100%;font-size:14px;font-variant-numeric:tabular-nums}\n"
-    "th,td{padding:7px 12px;text-align:right;border-bottom:1px solid var(--faint);white-space:nowrap}th{font-weight:600;color:var(--soft);vertical-align:bottom;white-space:normal;min-width:5em}\n"
-    "th.f,td.f{text-align:left;min-width:0}tr:last-child td{border-bottom:0}td small{color:var(--soft);font-size:12px}td.p,th.p{color:var(--soft);font-style:italic}\n"
-    "tr.rival td{color:var(--soft)}th small{display:block;font-weight:400}\n"
-    ".grid2{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,500px),1fr));gap:20px}\n"
-    "figure{margin:0;padding:16px 18px 10px;background:var(--card);border:1px solid var(--faint);border-radius:8px}figure.small{padding:12px 14px 6px}\n"
-    "figcaption{font-weight:600;margin-bottom:6px}figure.small figcaption{font-size:13px;font-weight:500;color:var(--soft)}\n"
-    ".legend{display:flex;flex-wrap:wrap;gap:3px 16px;font-size:13px;color:var(--soft);margin-bottom:4px}.legend span{display:flex;align-items:center;gap:6px}\n"
-    ".legend i{width:12px;height:12px;border-radius:3px;background:currentColor;border:2px solid currentColor}.legend i.stroke{height:0;width:18px;border-width:1.5px;border-radius:0}\n"
-    ".legend i.hollow{background:none}.legend i.hollow.stroke{border-style:dashed}\n"
-    "svg{display:block;width:100%;height:auto}svg text{font:12px system-ui,sans-serif;fill:var(--soft)}svg .label{fill:var(--ink)}\n"
-    ".grid{stroke:var(--faint)}.axis{stroke:var(--soft)}.line{fill:none;stroke:currentColor;stroke-width:2.2;stroke-linejoin:round}.dashed{stroke-dasharray:6 4;stroke-width:1.8}\n"
-    ".dot{fill:currentColor;stroke:var(--card);stroke-width:1.2}.dot.hollow{fill:var(--card);stroke:currentColor;stroke-width:1.6}.bar{fill:currentColor}\n"
-    ".bar.hollow{fill:currentColor;fill-opacity:.16;stroke:currentColor;stroke-width:1.4;stroke-dasharray:4 3}.error{fill:none;stroke:var(--ink);stroke-opacity:.65;stroke-width:1.2}.area{fill:currentColor;fill-opacity:.75}\n"
-    ".s0{color:var(--c0)}.s1{color:var(--c1)}.s2{color:var(--c2)}.s3{color:var(--c3)}.s4{color:var(--c4)}.s5{color:var(--c5)}.s6{color:var(--c6)}.s7{color:var(--c7)}\n"
-    "dl{display:grid;grid-template-columns:max-content 1fr;gap:4px 20px;font-size:14px;margin:0}dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}code{font:13px ui-monospace,monospace}\n"
-    "summary{cursor:pointer;color:var(--soft);font-size:14px;margin:14px 0 10px}@media print{body{background:#fff}figure,.scroll{break-inside:avoid}}\n";
-
 static bool shown(const struct br_summary *s, int m) { return !s->experiment->metrics[m].hidden && !br_summary_has_curve(s, m); }
 
 static void cell(FILE *out, const char *tag, const char *class, const char *text) {
@@ -200,7 +172,7 @@ int br_report_html(const struct br_summary *s, FILE *out) {
   const struct br_experiment *e = s->experiment;
   fprintf(out, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\">\n<title>");
   br_html_text(out, e->title);
-  fprintf(out, "</title>\n<style>\n%s</style></head>\n<body><main>\n<h1>", style);
+  fprintf(out, "</title>\n<style>\n%s</style></head>\n<body><main>\n<h1>", br_page_style);
   br_html_text(out, e->title);
   fprintf(out, "</h1>\n");
   if (e->about) {
