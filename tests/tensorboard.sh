@@ -10,7 +10,7 @@ trap 'rm -rf "$folder"' EXIT
 import json, sys
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 folder = sys.argv[1]
-events = EventAccumulator(folder + "/runs/a", size_guidance={"histograms": 0, "scalars": 0})
+events = EventAccumulator(folder + "/runs/a", size_guidance={"histograms": 0, "scalars": 0, "images": 0})
 events.Reload()
 lines = [json.loads(line) for line in open(folder + "/log")]
 epochs = [line for line in lines if "epoch" in line]
@@ -23,5 +23,7 @@ assert "rank_0/compute_seconds" in tags["scalars"]
 assert len(tags["histograms"]) >= 10, tags["histograms"]
 weights = events.Histograms(tags["histograms"][0])[-1].histogram_value
 assert weights.num == sum(weights.bucket) > 0 and weights.min < 0 < weights.max
-print(len(tags["scalars"]), "curves and", len(tags["histograms"]), "histograms read by tensorboard")
+sheet = events.Images("data")
+assert len(sheet) == 1 and sheet[0].step == 0 and sheet[0].encoded_image_string.startswith(b"\x89PNG") and sheet[0].width >= 640, sheet
+print(len(tags["scalars"]), "curves and", len(tags["histograms"]), "histograms and the contact sheet read by tensorboard")
 P

@@ -59,6 +59,7 @@ static void event_file(void **state) {
   assert_int_equal(br_events_scalar(events, 300, "loss/train", 1.5), BR_OK);
   assert_int_equal(br_events_scalar(events, 300, "loss/test", NAN), BR_OK); /* left out */
   assert_int_equal(br_events_histogram(events, 7, "c1.weight", x, 4), BR_OK);
+  assert_int_equal(br_events_image(events, 0, "data", 320, 200, 3, "PNG", 3), BR_OK);
   br_events_close(events);
   DIR *dir = opendir(folder);
   struct dirent *entry;
@@ -84,8 +85,8 @@ static void event_file(void **state) {
     assert_true(crc == masked_crc(p, length));
     const unsigned char *summary = field(p, length, 5, &bytes), *step = field(p, length, 2, &inner), *value = summary ? field(summary, bytes, 1, &bytes) : NULL;
     assert_non_null(step);
-    static const size_t steps[] = {0, 300, 7};
-    assert_in_range(records, 0, 2);
+    static const size_t steps[] = {0, 300, 7, 0};
+    assert_in_range(records, 0, 3);
     assert_int_equal(inner, steps[records]);
     if (records == 1) {
       float y;
@@ -103,9 +104,17 @@ static void event_file(void **state) {
       for (int i = 0; i < 30; i++) sum += bucket[i];
       assert_true(sum == 4 && bucket[0] == 1 && bucket[10] == 1 && bucket[20] == 1 && bucket[29] == 1);
     }
+    if (records == 3) {
+      size_t total, width;
+      const unsigned char *image = field(value, bytes, 4, &total);
+      assert_non_null(field(image, total, 2, &width));
+      assert_int_equal(width, 320);
+      assert_memory_equal(field(image, total, 4, &inner), "PNG", 3);
+      assert_int_equal(inner, 3);
+    }
     p += length + 4;
   }
-  assert_int_equal(records, 3);
+  assert_int_equal(records, 4);
   assert_int_equal(br_events_open("/proc/nowhere", &events), BR_ERROR_USAGE);
 }
 

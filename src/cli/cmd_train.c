@@ -6,6 +6,7 @@
 #include <bramble/base/hash.h>
 #include <bramble/base/memory.h>
 #include <bramble/base/text.h>
+#include <bramble/data/sheet.h>
 #include <bramble/lab/simulate.h>
 #include <bramble/lab/view.h>
 #include <bramble/record/events.h>
@@ -241,6 +242,21 @@ static int store_settings(struct training *t) {
   return br_model_set(t->run.model, "data", text);
 }
 
+/* The data at one look, at the head of the events. Data without pictures has none. */
+static int put_sheet(struct training *t) {
+  const struct br_dataset_info *info = br_dataset_info(t->run.data[0]);
+  struct br_image sheet = {0};
+  unsigned char *png = NULL;
+  size_t bytes;
+  if ((info->C != 1 && info->C != 3) || (info->H == 1 && info->W == 1)) return BR_OK;
+  int status = br_sheet_draw(t->run.data[0], 10, 10, 64, &sheet);
+  if (status == BR_OK) status = br_image_encode_png(&sheet, &png, &bytes);
+  if (status == BR_OK) status = br_events_image(t->events, 0, "data", sheet.W, sheet.H, sheet.C, png, bytes);
+  free(png);
+  br_image_free(&sheet);
+  return status;
+}
+
 static int open_view(struct training *t) {
   const char *address = option_text(&t->cli->options, "view");
   char title[120];
@@ -253,7 +269,10 @@ static int open_view(struct training *t) {
 
 static int open_log(struct training *t) {
   const char *events = option_text(&t->cli->options, "log-dir");
-  if (events && t->cli->speaks) BR_TRY(br_events_open(events, &t->events));
+  if (events && t->cli->speaks) {
+    BR_TRY(br_events_open(events, &t->events));
+    BR_TRY(put_sheet(t));
+  }
   if (!t->out || !t->cli->speaks) return BR_OK;
   BR_TRY(br_file_check_writable(t->out));
   char path[4096];

@@ -120,7 +120,7 @@ const struct option_row option_rows[] = {
     {"simulate", OPTION_TEXT, NULL, 0, 0, "LIST", FOR_TRAIN | FOR_SWEEP, "compute here, with the times of a cluster: nodes=N, and threads=N of a node, node=KIND, link=RATE,LATENCY; sweep: of at most so many nodes", "--simulate nodes=24,link=940Mbit"},
     {"view", OPTION_TEXT, NULL, 0, 0, "PORT", FOR_TRAIN | FOR_SWEEP, "serve a page on the run while it goes on, for this machine only; ADDRESS:PORT lets others read it", "--view 8080"},
     {"watts", OPTION_TEXT, NULL, 0, 0, "COMMAND", FOR_TRAIN, "a command that prints the watts its machine takes now, asked once a second (default: RAPL or the Pi 5's power chip, where readable)", "--watts 'cat /run/watts'"},
-    {"log-dir", OPTION_TEXT, NULL, 0, 0, "DIR", FOR_TRAIN, "also write TensorBoard events there: curves, times of ranks, histograms of weights", "--log-dir runs/a"},
+    {"log-dir", OPTION_TEXT, NULL, 0, 0, "DIR", FOR_TRAIN, "also write TensorBoard events there: curves, times of ranks, histograms of weights, a sheet of the pictures", "--log-dir runs/a"},
     {"launcher", OPTION_TEXT, "mpiexec -n {ranks}", 0, 0, "COMMAND", FOR_SWEEP, "how ranks are started", "--launcher 'mpiexec -f hosts -n {ranks}'"},
     {"json", OPTION_FLAG, NULL, 0, 0, NULL, FOR_ALL, "results as JSON on stdout, for programs", "--json"},
     {"quiet", OPTION_FLAG, NULL, 0, 0, NULL, FOR_ALL, "no progress and no notes on stderr", "--quiet"},

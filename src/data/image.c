@@ -5,6 +5,8 @@
 #include <bramble/base/memory.h>
 #include <bramble/store/file.h>
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 int br__image_check(const char *name, uint64_t H, uint64_t W) {
@@ -77,5 +79,24 @@ int br_image_write_png(const char *path, const struct br_image *image) {
   int status = br__png_encode(path, image, write_piece, writer);
   if (status == BR_OK) return br_writer_commit(writer);
   br_writer_abandon(writer);
+  return status;
+}
+
+static int append_piece(void *stream, const void *data, size_t bytes) {
+  if (fwrite(data, 1, bytes, stream) == bytes) return BR_OK;
+  BR_FAIL(BR_ERROR_MEMORY, "no memory for a picture");
+}
+
+int br_image_encode_png(const struct br_image *image, unsigned char **data, size_t *bytes) {
+  char *text = NULL;
+  *data = NULL;
+  FILE *stream = open_memstream(&text, bytes);
+  if (!stream) BR_FAIL(BR_ERROR_MEMORY, "no memory for a picture");
+  int status = br__png_encode("picture", image, append_piece, stream);
+  if (fclose(stream) != 0 && status == BR_OK) status = br_error_set(BR_ERROR_MEMORY, "no memory for a picture");
+  if (status == BR_OK)
+    *data = (unsigned char *)text;
+  else
+    free(text);
   return status;
 }

@@ -22,7 +22,8 @@ struct br_events {
 
 /* Field numbers of event.proto and summary.proto. */
 enum { EVENT_TIME = 1, EVENT_STEP = 2, EVENT_VERSION = 3, EVENT_SUMMARY = 5 };
-enum { SUMMARY_VALUE = 1, VALUE_TAG = 1, VALUE_SCALAR = 2, VALUE_HISTOGRAM = 5 };
+enum { SUMMARY_VALUE = 1, VALUE_TAG = 1, VALUE_SCALAR = 2, VALUE_IMAGE = 4, VALUE_HISTOGRAM = 5 };
+enum { IMAGE_HEIGHT = 1, IMAGE_WIDTH = 2, IMAGE_COLOURS = 3, IMAGE_DATA = 4 };
 enum { HISTOGRAM_MIN = 1, HISTOGRAM_MAX = 2, HISTOGRAM_COUNT = 3, HISTOGRAM_SUM = 4, HISTOGRAM_SQUARES = 5, HISTOGRAM_LIMITS = 6, HISTOGRAM_BUCKETS = 7 };
 
 /* A message that is being put together; `bad` where there was no memory. */
@@ -192,5 +193,15 @@ int br_events_histogram(struct br_events *events, int64_t step, const char *tag,
   put_block(&h, HISTOGRAM_LIMITS, limits, sizeof limits);
   put_block(&h, HISTOGRAM_BUCKETS, counts, sizeof counts);
   put_message(&value, VALUE_HISTOGRAM, &h);
+  return write_value(events, step, tag, &value);
+}
+
+int br_events_image(struct br_events *events, int64_t step, const char *tag, int width, int height, int colours, const void *png, size_t bytes) {
+  struct message image = {0}, value = {0};
+  put_integer(&image, IMAGE_HEIGHT, height);
+  put_integer(&image, IMAGE_WIDTH, width);
+  put_integer(&image, IMAGE_COLOURS, colours);
+  put_block(&image, IMAGE_DATA, png, bytes);
+  put_message(&value, VALUE_IMAGE, &image);
   return write_value(events, step, tag, &value);
 }

@@ -18,6 +18,8 @@ void br_image_free(struct br_image *image); /* NULL does nothing */
 int br_image_decode(const char *name, const void *data, size_t bytes, int shorter_at_least, struct br_image *image);
 int br_image_read(const char *path, struct br_image *image);
 int br_image_write_png(const char *path, const struct br_image *image);
+/* The same into memory: *data, to be freed with free(), and its bytes. */
+int br_image_encode_png(const struct br_image *image, unsigned char **data, size_t *bytes);
 
 /* Bilinear with half-pixel centres, antialiased when shrinking (triangle filter as wide as the scale): equal to Pillow's BILINEAR
  * within 1 level. Source rectangle (top, left, height, width may be fractions) to H x W. `work` of br_image_resize_work_bytes.

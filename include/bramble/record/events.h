@@ -1,4 +1,4 @@
-/* TensorBoard's event files: scalars and histograms over steps, in a folder that `tensorboard --logdir` opens while the run goes on. Only rank 0
+/* TensorBoard's event files: scalars, histograms and pictures over steps, in a folder that `tensorboard --logdir` opens while the run goes on. Only rank 0
  * writes. */
 #ifndef BRAMBLE_RECORD_EVENTS_H
 #define BRAMBLE_RECORD_EVENTS_H
@@ -15,4 +15,7 @@ void br_events_close(struct br_events *events); /* NULL does nothing */
 int br_events_scalar(struct br_events *events, int64_t step, const char *tag, double value);
 /* Spread of x[0 .. n) in 30 equal classes. */
 int br_events_histogram(struct br_events *events, int64_t step, const char *tag, const float *x, size_t n);
+/* A picture as PNG; colours: 1 grey, 3 RGB. */
+int br_events_image(struct br_events *events, int64_t step, const char *tag, int width, int height, int colours, const void *png, size_t bytes);
+
 #endif
