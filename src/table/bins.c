@@ -79,6 +79,7 @@ struct finding {
   const struct br_task *task;
   uint32_t exact;
   uint64_t sample_below; /* a row is in the sample if its random word is below */
+  uint32_t **sample;     /* [block]: the training rows in the sample, behind their number */
   uint64_t **keys;       /* per feature: distinct values, or the sample's values */
   size_t *n_keys;
   int64_t *many;         /* per feature: more than `exact` distinct values */
@@ -87,10 +88,30 @@ struct finding {
   atomic_int status;
 };
 
-static bool in_sample(const struct finding *f, uint64_t row) {
-  uint32_t word[4];
-  br_random_block(f->task->seed, BR_RANDOM_SPLIT, 1, row, 0, word);
-  return word[0] < f->sample_below;
+/* Which training rows of a block are in the sample. */
+static int draw_sample(struct finding *f, size_t block) {
+  const unsigned char *role = f->task->rows->role[block];
+  size_t rows = br_table_block_rows(f->task->table, block);
+  uint64_t first = br_table_block_first(f->task->table, block);
+  uint32_t word[4], n = 0, *drawn;
+  BR_TRY(br_memory_alloc(rows + 1, sizeof *drawn, "sample of rows", &drawn));
+  for (size_t i = 0; i < rows; i++) {
+    if (role[i] != BR_ROW_TRAIN) continue;
+    br_random_block(f->task->seed, BR_RANDOM_SPLIT, 1, first + i, 0, word);
+    if (word[0] < f->sample_below) drawn[++n] = (uint32_t)i;
+  }
+  drawn[0] = n;
+  f->sample[block] = drawn;
+  return BR_OK;
+}
+
+static void draw_part(void *arg, struct br_part part) {
+  struct finding *f = arg;
+  (void)part;
+  for (size_t b; (b = atomic_fetch_add(&f->next, 1)) < br_table_blocks(f->task->table);) {
+    int status = draw_sample(f, b);
+    if (status != BR_OK) atomic_store(&f->status, status);
+  }
 }
 
 static int collect_distinct(struct finding *f, size_t feature, double *values) {
@@ -118,17 +139,14 @@ static int collect_distinct(struct finding *f, size_t feature, double *values) {
 static int collect_sample(struct finding *f, size_t feature, double *values) {
   const struct br_task *task = f->task;
   size_t n = 0, capacity = 0;
-  for (size_t b = 0; b < br_table_blocks(task->table); b++) capacity += br_table_block_rows(task->table, b);
-  size_t expected = (size_t)((double)capacity * ((double)f->sample_below / 0x1p32) * 1.1) + 20000;
-  if (expected < capacity) capacity = expected;
+  for (size_t b = 0; b < br_table_blocks(task->table); b++) capacity += f->sample[b][0];
   uint64_t *keys;
   BR_TRY(br_memory_alloc(capacity, sizeof *keys, "sample of values", &keys));
   for (size_t b = 0; b < br_table_blocks(task->table); b++) {
+    const uint32_t *drawn = f->sample[b];
     br_table_numbers(task->table, task->features[feature], b, values);
-    const unsigned char *role = task->rows->role[b];
-    uint64_t first = br_table_block_first(task->table, b);
-    for (size_t i = 0; i < br_table_block_rows(task->table, b); i++)
-      if (role[i] == BR_ROW_TRAIN && !isnan(values[i]) && n < capacity && in_sample(f, first + i)) keys[n++] = br__ordered(values[i]);
+    for (uint32_t i = 1; i <= drawn[0]; i++)
+      if (!isnan(values[drawn[i]])) keys[n++] = br__ordered(values[drawn[i]]);
   }
   br_memory_free(f->keys[feature]);
   f->keys[feature] = keys;
@@ -154,8 +172,16 @@ static void find_part(void *arg, struct br_part part) {
 
 static int run(struct br_comm *comm, struct br_team *team, struct finding *f, bool sampling) {
   f->sampling = sampling;
+  bool any = false;
+  for (size_t k = 0; k < f->task->n_features; k++) any = any || f->many[k];
+  if (sampling && any && !f->sample) {
+    int drawn = br_memory_alloc(br_table_blocks(f->task->table), sizeof *f->sample, "sample of rows", &f->sample);
+    if (drawn != BR_OK) atomic_store(&f->status, drawn);
+    atomic_store(&f->next, 0);
+    if (drawn == BR_OK) br_team_run(team, draw_part, f);
+  }
   atomic_store(&f->next, 0);
-  br_team_run(team, find_part, f);
+  if (atomic_load(&f->status) == BR_OK) br_team_run(team, find_part, f);
   int status = atomic_load(&f->status);
   if (status != BR_OK) status = br_error_set(status, "no memory for the distinct values of %zu columns", f->task->n_features);
   return br_comm_agree(comm, status);
@@ -264,6 +290,8 @@ int br__bins_find(struct br_comm *comm, struct br_team *team, const struct br_ta
     }
     if (!again) break;
   }
+  for (size_t b = 0; f.sample && b < br_table_blocks(task->table); b++) br_memory_free(f.sample[b]);
+  br_memory_free(f.sample);
   for (size_t k = 0; f.keys && k < p; k++) br_memory_free(f.keys[k]);
   br_memory_free(f.keys);
   br_memory_free(f.n_keys);

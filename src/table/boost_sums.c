@@ -20,11 +20,13 @@ int br__cell_form(uint64_t rows, struct br__cell_form *out) {
 static inline __attribute__((always_inline)) void add_rows(const uint32_t *word, uint32_t mask, const struct br__sum_lane *lane, const int n_lanes, const int width, const uint32_t *order, const struct br__derivative *learn, size_t n, const struct br__cell_form *form) {
   const pair one = {0, (int64_t)1 << form->shift};
   struct br__sum_lane l[4];
+#pragma GCC unroll 4
   for (int k = 0; k < n_lanes; k++) l[k] = lane[k];
   for (size_t i = 0; i < n; i++) {
     uint32_t w = word[order[i]];
     __builtin_prefetch(&word[order[i + AHEAD < n ? i + AHEAD : i]]);
     pair v = __builtin_convertvector(*(const narrow *)&learn[i], pair) + one;
+#pragma GCC unroll 4
     for (int k = 0; k < n_lanes; k++) {
       uint32_t bin = w >> (width ? (uint32_t)(width * k) : l[k].shift) & mask;
       *(pair *)&l[k].cells[bin] += v;
