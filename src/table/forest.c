@@ -89,9 +89,9 @@ static size_t features_tried(const struct br_task *task, const struct br_forest_
   return tried < 1 ? 1 : (size_t)tried;
 }
 
-static int check_memory(const struct br_task *task, int threads, size_t n_classes) {
+static int check_memory(const struct br_task *task, int threads, size_t n_classes, size_t features) {
   size_t rows = (size_t)task->rows->train, p = task->n_features;
-  size_t need = (size_t)(threads + 1) * (br__grower_bytes(rows, p, n_classes, 1) + rows) + rows * p * 2 + rows * 8;
+  size_t need = (size_t)(threads + 1) * (br__grower_bytes(rows, p, n_classes, features, 1) + rows) + rows * p * 2 + rows * 8;
   if (task->memory_bytes && need > task->memory_bytes)
     BR_FAIL(BR_ERROR_MEMORY, "a forest of %zu rows and %zu columns on %d threads needs %zu MB, and %zu MB are allowed; raise --memory, or use fewer threads, rows or columns", rows, p, threads, need >> 20, task->memory_bytes >> 20);
   return BR_OK;
@@ -286,7 +286,7 @@ int br_forest_train(struct br_comm *comm, struct br_team *team, const struct br_
   *out = NULL;
   BR_TRY(br__tree_check(task, &settings->tree, &criterion));
   if (settings->trees < 1 || settings->columns_share < 0 || settings->columns_share > 1) BR_FAIL(BR_ERROR_USAGE, "a forest has at least one tree, and tries a share of the columns from 0 to 1");
-  BR_TRY(br_comm_agree(comm, check_memory(task, br_team_count(team), br_table_categories(task->table, task->target))));
+  BR_TRY(br_comm_agree(comm, check_memory(task, br_team_count(team), br_table_categories(task->table, task->target), features_tried(task, settings, criterion))));
   BR_TRY(grow(comm, team, task, settings, criterion, &trees));
   int status = br_comm_agree(comm, br__model_create(BR_TABLE_FOREST, task->table, task->features, task->n_features, task->target, out));
   if (status != BR_OK) {

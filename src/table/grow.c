@@ -1,7 +1,8 @@
 /* Growing a tree. Every feature has its own list of the rows, sorted by bin; a node is the same stretch [begin, end) of all lists, and a split
  * parts each list in place, keeping its order. So sorting is done once, and a node costs a few nanoseconds per row and feature however deep it
- * is, with hundreds of classes as with two. Large nodes near the root are searched feature by feature by all threads; the
- * subtrees below them are grown each by one thread, and by different ranks. */
+ * is, with hundreds of classes as with two. Where few of the features are tried at a node, as in forests, there is one list of rows in no
+ * order, and each feature tried is sorted there and then; the tree is the same. Large nodes near the root are searched feature by feature by
+ * all threads; the subtrees below them are grown each by one thread, and by different ranks. */
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
 #include <bramble/base/random.h>
@@ -20,7 +21,9 @@ struct br__grower {
   struct br__log_table logs;
   size_t n, capacity; /* entries now, and room for them */
   int threads;
-  uint32_t **key, **row; /* [feature][entry] */
+  bool by_node;          /* features are sorted at each node: there is one list, whose keys are classes alone */
+  size_t n_lists;        /* 1, or one a feature */
+  uint32_t **key, **row; /* [list][entry] */
   unsigned char *side;   /* [row]: 1 left */
   struct br__split_scratch *scratch; /* per thread */
   struct br__candidate *candidate;   /* per feature, for nodes split by all threads */
@@ -38,8 +41,12 @@ struct br__grower {
   const uint8_t *weight;
 };
 
-size_t br__grower_bytes(size_t n, size_t p, size_t n_classes, int threads) {
-  return n * p * 8 + n * 17 + (size_t)threads * (n * 8 + n_classes * 12 + 65536 * sizeof(struct br__category_segment));
+/* Sorting is worth it where fewer than half of the features are tried. */
+static bool sorts_by_node(size_t p, size_t features) { return features > 0 && 2 * features < p; }
+
+size_t br__grower_bytes(size_t n, size_t p, size_t n_classes, size_t features, int threads) {
+  bool by_node = sorts_by_node(p, features);
+  return n * (by_node ? 1 : p) * 8 + n * 17 + (size_t)threads * (n * (by_node ? 24 : 8) + p * 4 + n_classes * 12 + 65536 * sizeof(struct br__category_segment));
 }
 
 static int scratch_open(struct br__grower *g, struct br__split_scratch *s) {
@@ -50,15 +57,16 @@ static int scratch_open(struct br__grower *g, struct br__split_scratch *s) {
   BR_TRY(br_memory_alloc(g->data->n_classes + 1, sizeof *s->right, "tree", &s->right));
   BR_TRY(br_memory_alloc(g->capacity, sizeof *s->key, "tree", &s->key));
   BR_TRY(br_memory_alloc(g->capacity, sizeof *s->row, "tree", &s->row));
+  BR_TRY(br_memory_alloc(g->data->p, sizeof *s->tried, "tree", &s->tried));
+  for (int k = 0; g->by_node && k < 2; k++) BR_TRY(br_memory_alloc(g->capacity, sizeof *s->entry[k], "tree", &s->entry[k]));
   return br_memory_alloc(categories ? 65536 : 0, sizeof *s->segment, "tree", &s->segment);
 }
 
 static int open_inside(struct br__grower *g) {
-  size_t p = g->data->p;
-  BR_TRY(br_memory_alloc(p, sizeof *g->key, "tree", &g->key));
-  BR_TRY(br_memory_alloc(p, sizeof *g->row, "tree", &g->row));
-  BR_TRY(br_memory_alloc(p, sizeof *g->candidate, "tree", &g->candidate));
-  for (size_t f = 0; f < p; f++) {
+  BR_TRY(br_memory_alloc(g->n_lists, sizeof *g->key, "tree", &g->key));
+  BR_TRY(br_memory_alloc(g->n_lists, sizeof *g->row, "tree", &g->row));
+  BR_TRY(br_memory_alloc(g->data->p, sizeof *g->candidate, "tree", &g->candidate));
+  for (size_t f = 0; f < g->n_lists; f++) {
     BR_TRY(br_memory_alloc(g->capacity, sizeof **g->key, "sorted columns", &g->key[f]));
     BR_TRY(br_memory_alloc(g->capacity, sizeof **g->row, "sorted columns", &g->row[f]));
   }
@@ -77,6 +85,8 @@ int br__grower_open(const struct br__grow_data *data, const struct br__grow_sett
   g->settings = *settings;
   g->threads = threads;
   g->capacity = capacity;
+  g->by_node = sorts_by_node(data->p, settings->features);
+  g->n_lists = g->by_node ? 1 : data->p;
   int status = open_inside(g);
   if (status != BR_OK) {
     br__grower_close(g);
@@ -88,7 +98,7 @@ int br__grower_open(const struct br__grow_data *data, const struct br__grow_sett
 
 void br__grower_close(struct br__grower *g) {
   if (!g) return;
-  for (size_t f = 0; f < g->data->p; f++) {
+  for (size_t f = 0; f < g->n_lists; f++) {
     if (g->key) br_memory_free(g->key[f]);
     if (g->row) br_memory_free(g->row[f]);
   }
@@ -100,6 +110,9 @@ void br__grower_close(struct br__grower *g) {
     br_memory_free(s->segment);
     br_memory_free(s->key);
     br_memory_free(s->row);
+    br_memory_free(s->tried);
+    br_memory_free(s->entry[0]);
+    br_memory_free(s->entry[1]);
   }
   br__log_table_close(&g->logs);
   br_memory_free(g->key);
@@ -136,6 +149,17 @@ static void draw_feature(struct br__grower *g, size_t f) {
     }
 }
 
+/* The one list of a grower that sorts by node. */
+static void list_rows(struct br__grower *g) {
+  const int32_t *code = g->data->class_code;
+  size_t n = 0;
+  for (size_t i = 0; i < g->data->n; i++)
+    for (unsigned w = g->weight ? g->weight[i] : 1; w > 0 && n < g->capacity; w--) {
+      g->key[0][n] = code ? (uint32_t)code[i] : 0;
+      g->row[0][n++] = (uint32_t)i;
+    }
+}
+
 static void fill_part(void *arg, struct br_part part) {
   struct br__grower *g = arg;
   (void)part;
@@ -161,7 +185,9 @@ void br__grower_fill(struct br__grower *g, struct br_team *team, const struct br
     if (g->n > g->capacity) g->n = g->capacity;
   }
   atomic_store(&g->next, 0);
-  if (team)
+  if (g->by_node)
+    list_rows(g);
+  else if (team)
     br_team_run(team, fill_part, g);
   else
     fill_part(g, BR_PART_ALL);
@@ -210,8 +236,55 @@ static void forget(const struct br__grower *g, const struct node_view *v, struct
   for (size_t i = 0; g->data->n_classes && i < v->end - v->begin; i++) s->count[BR__KEY_CLASS(key[i])] = 0;
 }
 
-static struct br__split_node view_of(const struct br__grower *g, const struct node_view *v, size_t f) {
-  struct br__split_node node = {.key = g->key[f] + v->begin, .row = g->row[f] + v->begin, .n = (uint32_t)(v->end - v->begin), .feature = (int32_t)f, .category = g->data->bins->feature[f].category, .data = g->data, .logs = &g->logs, .criterion = g->settings.criterion, .min_rows = g->settings.min_rows, .top_class = v->top_class, .logs_of_counts = v->logs_of_counts, .whole = v->whole, .extra = g->settings.extra};
+/* Entries (bin, class, row) in the order of bins: by counting where there are few bins, by insertion where there are few rows, else byte by byte. */
+static const uint64_t *sort_entries(uint64_t *from, uint64_t *to, size_t n, uint32_t bins) {
+  if (n <= 32) {
+    for (size_t i = 1; i < n; i++) {
+      uint64_t entry = from[i];
+      size_t k = i;
+      for (; k > 0 && from[k - 1] >> 48 > entry >> 48; k--) from[k] = from[k - 1];
+      from[k] = entry;
+    }
+    return from;
+  }
+  uint32_t count[2][256] = {{0}};
+  for (size_t i = 0; i < n; i++) {
+    count[0][from[i] >> 48 & 255]++;
+    count[1][from[i] >> 56]++;
+  }
+  for (int byte = 0; byte < (bins > 255 ? 2 : 1); byte++) {
+    uint32_t sum = 0, *at = count[byte];
+    for (int k = 0; k < 256; k++) {
+      uint32_t here = at[k];
+      at[k] = sum;
+      sum += here;
+    }
+    for (size_t i = 0; i < n; i++) to[at[from[i] >> (48 + 8 * byte) & 255]++] = from[i];
+    uint64_t *swap = from;
+    from = to, to = swap;
+  }
+  return from;
+}
+
+/* A node's rows sorted by one feature, into the scratch. */
+static void sort_node(const struct br__grower *g, const struct node_view *v, size_t f, struct br__split_scratch *s) {
+  const uint16_t *bin = g->data->bin[f];
+  const uint32_t *key = g->key[0] + v->begin, *row = g->row[0] + v->begin;
+  size_t n = v->end - v->begin;
+  for (size_t i = 0; i < n; i++) s->entry[0][i] = (uint64_t)bin[row[i]] << 48 | (uint64_t)key[i] << 32 | row[i];
+  const uint64_t *sorted = sort_entries(s->entry[0], s->entry[1], n, g->data->bins->feature[f].n);
+  for (size_t i = 0; i < n; i++) {
+    s->key[i] = (uint32_t)(sorted[i] >> 32);
+    s->row[i] = (uint32_t)sorted[i];
+  }
+}
+
+/* What split.c looks at: one feature of one node. Of a grower that sorts by node, it lasts until the scratch is used again. */
+static struct br__split_node view_of(const struct br__grower *g, const struct node_view *v, size_t f, struct br__split_scratch *s) {
+  struct br__split_node node = {.n = (uint32_t)(v->end - v->begin), .feature = (int32_t)f, .category = g->data->bins->feature[f].category, .data = g->data, .logs = &g->logs, .criterion = g->settings.criterion, .min_rows = g->settings.min_rows, .top_class = v->top_class, .logs_of_counts = v->logs_of_counts, .whole = v->whole, .extra = g->settings.extra};
+  if (g->by_node) sort_node(g, v, f, s);
+  node.key = g->by_node ? s->key : g->key[f] + v->begin;
+  node.row = g->by_node ? s->row : g->row[f] + v->begin;
   if (node.extra) {
     uint32_t word[4];
     br_random_block(g->settings.seed, BR_RANDOM_BOOTSTRAP, g->settings.tree, v->path, 0x80000000u + (uint32_t)f, word);
@@ -222,22 +295,21 @@ static struct br__split_node view_of(const struct br__grower *g, const struct no
 
 static struct br__candidate better(struct br__candidate a, struct br__candidate b) { return b.valid && (!a.valid || b.score > a.score) ? b : a; }
 
-/* The features a forest's node may use, as a set: the `features` lowest of random words, ties by number. */
-static bool feature_drawn(const struct br__grower *g, const struct node_view *v, size_t f) {
+static int by_number(const void *a, const void *b) { return *(const uint32_t *)a < *(const uint32_t *)b ? -1 : *(const uint32_t *)a > *(const uint32_t *)b; }
+
+/* The features a node may use, ascending: all, or as many as the settings say, each set of them equally likely. Reservoir sampling: feature i takes
+ * the place of a random one of the k kept with probability k / (i + 1). */
+static size_t draw_features(const struct br__grower *g, const struct node_view *v, uint32_t *tried) {
   size_t k = g->settings.features, p = g->data->p;
-  if (k == 0 || k >= p) return true;
+  for (size_t i = 0; i < p; i++) tried[i] = (uint32_t)i;
+  if (k == 0 || k >= p) return p;
   struct br_random random = br_random_open(g->settings.seed, BR_RANDOM_BOOTSTRAP, g->settings.tree, v->path);
-  /* Reservoir: feature i replaces a random one of the k kept with probability k / (i + 1); f is in if it was kept and not replaced. */
-  size_t slot = SIZE_MAX;
-  for (size_t i = 0; i < p; i++) {
-    size_t at = i < k ? i : br_random_below(&random, (uint32_t)i + 1);
-    if (i == f)
-      slot = at < k ? at : SIZE_MAX;
-    else if (i > f && at == slot)
-      slot = SIZE_MAX;
-    if (i >= f && slot == SIZE_MAX) return false;
+  for (size_t i = k; i < p; i++) {
+    size_t at = br_random_below(&random, (uint32_t)i + 1);
+    if (at < k) tried[at] = (uint32_t)i;
   }
-  return true;
+  qsort(tried, k, sizeof *tried, by_number);
+  return k;
 }
 
 /* Gain of a candidate per row, in the criterion's unit: bits, squares of probabilities, squares of the target. */
@@ -251,27 +323,28 @@ static double gain_per_row(const struct br__grower *g, const struct node_view *v
 /* Marks the sides of the node's rows; fills the node's split. Returns the number of rows on the left. */
 static int apply_split(struct br__grower *g, const struct node_view *v, const struct br__candidate *c, struct br__split_scratch *s, struct br__nodes *nodes, struct br__node *out) {
   size_t f = (size_t)c->feature, n = v->end - v->begin;
-  const uint32_t *key = g->key[f] + v->begin, *row = g->row[f] + v->begin;
+  const uint32_t *row = g->row[0] + v->begin;
+  const uint16_t *bin_of = g->data->bin[f];
   const struct br__feature_bins *bins = &g->data->bins->feature[f];
   out->feature = c->feature;
   out->missing_left = c->missing_left;
   out->is_set = c->is_set;
   if (c->is_set) {
-    struct br__split_node node = view_of(g, v, f);
+    struct br__split_node node = view_of(g, v, f, s);
     unsigned char bits[65536 / 8 + 8] = {0}, codes[65536 / 8 + 8] = {0};
     br__split_set(&node, c, s, bits);
-    for (size_t i = 0; i < n; i++) g->side[row[i]] = bits[BR__KEY_BIN(key[i]) / 8] >> (BR__KEY_BIN(key[i]) % 8) & 1;
+    for (size_t i = 0; i < n; i++) g->side[row[i]] = bits[bin_of[row[i]] / 8] >> (bin_of[row[i]] % 8) & 1;
     for (uint32_t code = 0; code < bins->n; code++) codes[code / 8] |= (unsigned char)((bits[(code + 1) / 8] >> ((code + 1) % 8) & 1) << (code % 8));
     return br__nodes_add_set(nodes, codes, (bins->n + 7) / 8, &out->set);
   }
-  uint32_t next = 0;
+  uint32_t next = UINT32_MAX; /* the lowest bin on the right */
   for (size_t i = 0; i < n; i++) {
-    uint32_t bin = BR__KEY_BIN(key[i]);
+    uint32_t bin = bin_of[row[i]];
     bool left = bin == 0 ? c->missing_left : bin <= c->cut;
-    if (!left && bin && !next) next = bin;
+    if (!left && bin && bin < next) next = bin;
     g->side[row[i]] = left;
   }
-  out->threshold = next ? br__between(bins->high[c->cut], bins->low[next]) : (double)INFINITY;
+  out->threshold = next != UINT32_MAX ? br__between(bins->high[c->cut], bins->low[next]) : (double)INFINITY;
   return BR_OK;
 }
 
@@ -330,12 +403,13 @@ static int grow(struct br__grower *g, struct node_view v, struct br__split_scrat
   struct br__candidate best = {0};
   double value;
   bool mixed = look_at(g, &v, s, &value);
-  if (mixed && may_split(g, &v))
-    for (size_t f = 0; f < g->data->p; f++) {
-      if (!feature_drawn(g, &v, f)) continue;
-      struct br__split_node view = view_of(g, &v, f);
+  if (mixed && may_split(g, &v)) {
+    size_t n = draw_features(g, &v, s->tried);
+    for (size_t k = 0; k < n; k++) {
+      struct br__split_node view = view_of(g, &v, s->tried[k], s);
       best = better(best, br__split_find(&view, s));
     }
+  }
   if (!good_enough(g, &v, &best)) {
     BR_TRY(make_leaf(g, &v, s, value, nodes, &node));
     return br__nodes_add(nodes, &node, number);
@@ -344,7 +418,7 @@ static int grow(struct br__grower *g, struct node_view v, struct br__split_scrat
   node.gain = gain_per_row(g, &v, &best) * (double)node.rows;
   node.value = value;
   forget(g, &v, s);
-  for (size_t f = 0; f < g->data->p; f++) part_feature(g, &v, f, s);
+  for (size_t f = 0; f < g->n_lists; f++) part_feature(g, &v, f, s);
   BR_TRY(br__nodes_add(nodes, &node, number));
   struct node_view left, right;
   int32_t child;
@@ -380,8 +454,7 @@ static void find_part(void *arg, struct br_part part) {
   struct br__grower *g = arg;
   for (size_t f; (f = atomic_fetch_add(&g->next, 1)) < g->data->p;) {
     g->candidate[f] = (struct br__candidate){0};
-    if (!feature_drawn(g, &g->shared, f)) continue;
-    struct br__split_node view = view_of(g, &g->shared, f);
+    struct br__split_node view = view_of(g, &g->shared, f, &g->scratch[part.index]);
     struct br__split_scratch scratch = g->scratch[part.index];
     scratch.count = g->scratch[0].count; /* of the node, read only */
     g->candidate[f] = br__split_find(&view, &scratch);

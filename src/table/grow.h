@@ -30,15 +30,15 @@ struct br__grow_settings {
 
 /* The shared state of growing on one set of rows. `rows` may hold repeats (a bootstrap sample). */
 struct br__grower;
-/* Bytes a grower needs for n entries of p features and `threads` threads. */
-size_t br__grower_bytes(size_t n, size_t p, size_t n_classes, int threads);
+/* Bytes a grower needs for n entries of p features, of which `features` (0: all) are tried at a node, and `threads` threads. */
+size_t br__grower_bytes(size_t n, size_t p, size_t n_classes, size_t features, int threads);
 int br__grower_open(const struct br__grow_data *data, const struct br__grow_settings *settings, int threads, size_t capacity, struct br__grower **out);
 void br__grower_close(struct br__grower *grower);
-/* Takes rows into the sorted columns: all (weight NULL), or row i weight[i] times. `team` NULL: on this thread alone. */
+/* Takes rows: all (weight NULL), or row i weight[i] times; from a grower `sorted` that holds all (NULL: from the data). `team` NULL: on this thread alone. */
 void br__grower_fill(struct br__grower *grower, struct br_team *team, const struct br__grower *sorted, const uint8_t *weight, uint32_t tree);
 /* Grows everything below one root on this thread. */
 int br__grower_run(struct br__grower *grower, int thread, struct br__nodes *out);
-/* The same by all ranks and threads together, every rank holding the same rows. Collective. */
+/* The same by all ranks and threads together, every rank holding the same rows; for growers that try all features. Collective. */
 int br__grower_run_team(struct br__grower *grower, struct br_comm *comm, struct br_team *team, struct br__nodes *out);
 
 #endif

@@ -36,7 +36,9 @@ struct br__split_scratch {
   int32_t *count;        /* [classes] of the node */
   int32_t *left, *right; /* [classes] */
   struct br__category_segment *segment; /* [65536] where there are categories */
-  uint32_t *key, *row;   /* for partitions */
+  uint32_t *key, *row;   /* for partitions, and rows sorted for one node */
+  uint32_t *tried;       /* [features]: those of a node */
+  uint64_t *entry[2];    /* for sorting rows at a node */
 };
 
 struct br__split_node {
