@@ -16,6 +16,7 @@ struct cli {
   struct options options;
   struct br_comm *comm;
   bool speaks; /* rank 0: it prints results and progress */
+  double start; /* br_clock_seconds() when the process had begun */
 };
 
 /* A verb: runs and returns a status; the message of a failure is this thread's. Collective. */

@@ -25,7 +25,7 @@ static const struct verb {
     {"export", FOR_EXPORT, cmd_export, "MODEL", "a model as an ONNX file"},
     {"import", FOR_IMPORT, cmd_import, "FILE.onnx", "an ONNX file as a model of Bramble's"},
     {"inspect", FOR_INSPECT, cmd_inspect, "MODEL|NET|DATA|CSV", "net text, shapes, parameters, work; classes and counts of data; columns of a CSV file"},
-    {"bench", FOR_BENCH, cmd_bench, "machine|kernel|train NET", "how fast this machine runs it"},
+    {"bench", FOR_BENCH, cmd_bench, "machine|kernel|train NET|...", "how fast this machine runs it"},
     {"data", FOR_DATA, cmd_data, "pack|show DATA, make KIND", "data sets into tar shards; one sample as a picture; tables: cars, checkins, sdss"},
     {"sweep", FOR_SWEEP, cmd_sweep, "FILE.yaml [NAME=VALUE...]", "run an experiment file: cases, repeats, rivals; goes on where it stopped"},
     {"report", FOR_REPORT, cmd_report, "RESULTS", "tables and plots of a sweep: one HTML file, Markdown or CSV"},
@@ -144,7 +144,7 @@ void cli_progress_end(struct cli *cli) {
 }
 
 static int run_verb(const struct verb *verb, int argc, char **argv) {
-  struct cli cli = {0};
+  struct cli cli = {.start = br_clock_seconds()};
   int status = options_parse(&cli.options, verb->name, verb->bit, argc - 2, argv + 2);
   if (status != BR_OK || option_flag(&cli.options, "help")) {
     bool first = launched_rank() == 0;

@@ -54,7 +54,7 @@ const struct option_row option_rows[] = {
     {"bn-momentum", OPTION_FLOAT, "-1", -1, 1, NULL, NET, "batch norm: share of the old running value kept each step, as in Keras (-1: 0.9)", "--bn-momentum 0.99"},
     {"bn-eps", OPTION_FLOAT, "-1", -1, 1, NULL, NET, "batch norm: added to the variance (-1: 1e-5)", "--bn-eps 0.001"},
     /* training */
-    {"batch", OPTION_INT, "0", 0, 1e7, NULL, TRAINING, "samples of one optimiser step (0: the recipe's)", "--batch 576"},
+    {"batch", OPTION_INT, "0", 0, 1e7, NULL, TRAINING, "samples of one optimiser step (0: the recipe's); of bench predict: pictures of one run of the net (0: 1)", "--batch 576"},
     {"micro-batch", OPTION_INT, "0", 0, 1e6, NULL, TRAINING, "samples of one unit: batch norm is per unit, and a batch is a whole number of them (0: the recipe's)", "--micro-batch 12"},
     {"epochs", OPTION_INT, "-1", -1, 1e6, NULL, TRAINING, "passes over the training samples; with --sync fedavg, rounds (-1: the recipe's)", "--epochs 10"},
     {"optimiser", OPTION_CHOICE, NULL, 0, 0, "sgd|adam|adamw|lars|lamb|rmsprop", TRAINING, "how weights follow gradients (default: the recipe's)", "--optimiser adam"},
@@ -99,7 +99,7 @@ const struct option_row option_rows[] = {
     {"reduce", OPTION_CHOICE, "exact", 0, 0, "exact|float", TRAINING, "sums between ranks: exact, or of floats: half the bytes, other bits on other numbers of ranks", "--reduce float"},
     {"threads", OPTION_INT, "0", 0, 1024, NULL, DATA | FOR_INSPECT, "threads of each rank (0: the node's cores shared by its ranks); not seen in the result", "--threads 2"},
     {"memory", OPTION_SIZES, NULL, 1e6, 1e15, NULL, DATA, "memory each rank may take, commas between where they differ (default: what is free)", "--memory 900MB"},
-    {"exact", OPTION_FLAG, NULL, 0, 0, NULL, FOR_PREDICT, "the arithmetic of training, bit for bit: batch norms are not folded into weights, which differs in the last digits", "--exact"},
+    {"exact", OPTION_FLAG, NULL, 0, 0, NULL, FOR_PREDICT | FOR_BENCH, "the arithmetic of training, bit for bit: batch norms are not folded into weights, which differs in the last digits", "--exact"},
     {"stages", OPTION_TEXT, NULL, 0, 0, "auto|N", FOR_PREDICT, "one net over all ranks in as many stages, a pipeline", "--stages auto"},
     {"repeats", OPTION_INT, "5", 1, 999, NULL, FOR_BENCH, "measured repeats after a warm-up", "--repeats 9"},
     /* output */
