@@ -26,6 +26,7 @@ struct bench {
   void *work;
   struct br_gemm gemm;
   struct br_conv_shape conv;
+  struct br_inverted_residual block;
   size_t rows, channels;
 };
 
@@ -85,7 +86,7 @@ static int bench_open(struct bench *k) {
   BR_TRY(br_memory_alloc(count, sizeof(float), "bench block", &k->a));
   BR_TRY(br_memory_alloc(count, sizeof(float), "bench block", &k->b));
   BR_TRY(br_memory_alloc(count, sizeof(float), "bench block", &k->c));
-  BR_TRY(br_memory_alloc(8 << 20, 1, "bench scratch", &k->work));
+  BR_TRY(br_memory_alloc(32 << 20, 1, "bench scratch", &k->work));
   struct br_random random = br_random_open(1, BR_RANDOM_TEST, 0, 0);
   for (size_t i = 0; i < count; i++) k->a[i] = br_random_float(&random) - 0.5f, k->b[i] = k->a[i];
   return BR_OK;
@@ -170,6 +171,49 @@ static void bench_rows(struct bench *k) {
   }
 }
 
+static void run_block_forward(struct bench *k) { k->kernels->inverted_residual_forward(&k->block, BR_PART_ALL, k->work); }
+static void run_block_backward(struct bench *k) { k->kernels->inverted_residual_backward(&k->block, BR_PART_ALL, k->work); }
+
+/* The next `count` floats of a block. */
+static float *take(float **from, size_t count) {
+  float *p = *from;
+  *from += br_size_align(count * sizeof(float)) / sizeof(float);
+  return p;
+}
+
+/* A block whose arrays lie in a (read), b (kept) and c (written). Statistics are read and written. */
+static void block_place(struct bench *k, int side, int C, int E, int stride, int K) {
+  const int N = 12, out = (side - 1) / stride + 1;
+  const size_t pixels = (size_t)(N * side * side), outer = (size_t)(N * out * out), kept = (pixels + outer) * (size_t)E;
+  float *read = k->a, *written = k->c;
+  struct br_inverted_residual *b = &k->block;
+  *b = (struct br_inverted_residual){.depthwise = {N, side, side, E, E, 3, 3, out, out, stride, stride, 1, 1, 1, 1, E}, .C = C, .K = K, .expand = C != E, .eps = 1e-5f};
+  b->x = take(&read, pixels * (size_t)C), b->dy = take(&read, outer * (size_t)K);
+  b->w_expand = take(&read, (size_t)(C * E)), b->w_depthwise = take(&read, (size_t)(9 * E)), b->w_project = take(&read, (size_t)(E * K));
+  const float **const channels[] = {&b->gamma1, &b->beta1, &b->gamma2, &b->beta2};
+  for (size_t i = 0; i < sizeof channels / sizeof *channels; i++) *channels[i] = take(&read, (size_t)E);
+  b->y = take(&written, outer * (size_t)K), b->dx = take(&written, pixels * (size_t)C);
+  b->dw_expand = take(&written, (size_t)(C * E)), b->dw_depthwise = take(&written, (size_t)(9 * E)), b->dw_project = take(&written, (size_t)(E * K));
+  float **const results[] = {&b->mean1, &b->var1, &b->mean2, &b->var2, &b->dgamma1, &b->dbeta1, &b->dgamma2, &b->dbeta2};
+  for (size_t i = 0; i < sizeof results / sizeof *results; i++) *results[i] = take(&written, (size_t)E);
+  b->keep = kept <= (size_t)1 << 20 ? k->b : NULL; /* as the operator does */
+}
+
+/* The blocks of mobilenetv2 0.5 at 128x128. Flops are those of the products, none counted twice; bytes those of x, y and their gradients. */
+static void bench_blocks(struct bench *k) {
+  static const int shapes[][5] = {{64, 16, 16, 1, 8},  {64, 8, 48, 2, 16},  {32, 16, 96, 1, 16}, {32, 16, 96, 2, 16}, {16, 16, 96, 1, 16}, {16, 16, 96, 2, 32},  {8, 32, 192, 1, 32},
+                                  {8, 32, 192, 1, 48}, {8, 48, 288, 1, 48}, {8, 48, 288, 2, 80}, {4, 80, 480, 1, 80}, {4, 80, 480, 1, 160}};
+  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+    const int side = shapes[i][0], C = shapes[i][1], E = shapes[i][2], stride = shapes[i][3], K = shapes[i][4];
+    block_place(k, side, C, E, stride, K);
+    const double pixels = 12.0 * side * side, outer = pixels / (stride * stride), macs = (C == E ? 0 : pixels * C * E) + outer * E * (9 + K);
+    char shape[80];
+    snprintf(shape, sizeof shape, "12x%dx%dx%d, %d, 3x3/%d, to %d", side, side, C, E, stride, K);
+    report_kernel(k, "block forward", shape, run_block_forward, 2 * macs, 4 * (pixels * C + outer * K));
+    report_kernel(k, "block backward", shape, run_block_backward, 4 * macs, 8 * (pixels * C + outer * K));
+  }
+}
+
 int br_bench_kernels(double seconds, void (*row)(void *arg, const struct br_bench_row *row), void *arg) {
   struct bench k = {.kernels = br__kernels(), .seconds = seconds, .row = row, .arg = arg};
   int status = bench_open(&k);
@@ -177,6 +221,7 @@ int br_bench_kernels(double seconds, void (*row)(void *arg, const struct br_benc
     measure_bounds(&k, false);
     bench_gemms(&k);
     bench_convs(&k);
+    bench_blocks(&k);
     bench_rows(&k);
   }
   bench_close(&k);
