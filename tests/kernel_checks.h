@@ -581,6 +581,36 @@ static void check_infer_conv(void) {
   same("y", y);
 }
 
+static void check_conv_pool_work_bytes(void) {} /* its worth is checked by the two below, within its guard */
+
+static void check_conv_pool(bool backward) {
+  struct br_conv_pool b = {.pool_h = between(1, 3), .pool_w = between(1, 4), .accumulate_dx = coin()};
+  struct br_conv_shape d = any_conv();
+  d.groups = d.dilation_h = d.dilation_w = 1;
+  d.C = between(1, 9), d.K = between(1, 30), d.R = between(1, 7), d.H += b.pool_h * d.stride_h + d.R, d.W += b.pool_w * d.stride_w + d.S;
+  d.P = (d.H + d.pad_top + below(3) - d.R) / d.stride_h + 1, d.Q = (d.W + d.pad_left + below(3) - d.S) / d.stride_w + 1;
+  b.conv = d;
+  const size_t windows = (size_t)(d.P / b.pool_h * (d.Q / b.pool_w)), chosen_bytes = (size_t)(d.N * d.K) * windows;
+  b.x = input(x_size(&d), 1), b.w = input(w_size(&d), 1), b.bias = coin() ? input((size_t)d.K, 1) : NULL, b.dy = input(chosen_bytes, 1);
+  struct br_conv_pool twin = b;
+  struct pair y = output(chosen_bytes), dx = output(x_size(&d)), dw = output(w_size(&d)), dbias = output((size_t)d.K);
+  uint8_t *chosen = (uint8_t *)take(chosen_bytes / 4 + 1), *chosen_twin = (uint8_t *)take(chosen_bytes / 4 + 1);
+  const bool want_dx = coin(), want_dbias = coin();
+  b.y = y.got, b.chosen = chosen, b.dx = want_dx ? dx.got : NULL, b.dw = dw.got, b.dbias = want_dbias ? dbias.got : NULL;
+  twin.y = y.want, twin.chosen = chosen_twin, twin.dx = want_dx ? dx.want : NULL, twin.dw = dw.want, twin.dbias = want_dbias ? dbias.want : NULL;
+  void *work = work_of(table->conv_pool_work_bytes(&b));
+  br__kernels_reference.conv_pool_forward(&twin, BR_PART_ALL, NULL);
+  IN_PARTS(table->conv_pool_forward(&b, part, work));
+  same("y", y), same_bytes("chosen", chosen, chosen_twin, chosen_bytes);
+  if (!backward) return;
+  br__kernels_reference.conv_pool_backward(&twin, BR_PART_ALL, NULL);
+  IN_PARTS(table->conv_pool_backward(&b, part, work));
+  same("dx", dx), same("dw", dw), same("dbias", dbias);
+}
+
+static void check_conv_pool_forward(void) { check_conv_pool(false); }
+static void check_conv_pool_backward(void) { check_conv_pool(true); }
+
 static void check_inverted_residual_work_bytes(void) {} /* its worth is checked by the two below, within its guard */
 
 struct team_call {

@@ -222,6 +222,13 @@ static const char *const blocks =
     "d3 = conv r2 groups=0 kernel=3 padding=same bias=no\nh3 = batchnorm d3\ni3 = relu6 h3\np3 = conv i3 out=4 bias=no\nb3 = batchnorm p3\n"
     "e4 = conv b3 out=8 bias=no\nf4 = batchnorm e4 eps=0.01\ng4 = relu6 f4\nd4 = conv g4 groups=0 kernel=3 padding=1 bias=no\nh4 = batchnorm d4\ni4 = relu6 h4\np4 = conv i4 out=6 bias=no\nv = globalpool p4\nf = flatten v";
 
+/* Convolution, relu and maxpool, which training runs as one step each: behind the input and inside, padded, strided, windows that leave pixels over, an
+ * input with two readers; and three that must stay apart: a relu with two readers, windows that overlap, few windows. */
+static const char *const pools =
+    "x = input 23 19 3\nc1 = conv x out=6 kernel=5\nr1 = relu c1\np1 = maxpool r1 kernel=2\nc2 = conv p1 out=18 kernel=3x4 stride=1 padding=2x1 bias=no\nr2 = relu c2\np2 = maxpool r2 kernel=2x1\n"
+    "c3 = conv p1 out=18 kernel=3 padding=1\nr3 = relu c3\np3 = maxpool r3 kernel=2x1\nc4 = conv p2 out=6 kernel=3 padding=1\nr4 = relu c4\np4 = maxpool r4 kernel=2 stride=1\nc5 = conv p3 out=6 kernel=2\n"
+    "r5 = relu c5\np5 = maxpool r5 kernel=3\nv4 = globalpool p4\nv5 = globalpool p5\nv6 = globalpool r5\na = add v4 v5\nb = add a v6\nf = flatten b";
+
 struct fixture {
   struct br_graph *graph;
   float *trained, *statistics, *x, *target;
@@ -277,10 +284,11 @@ static void check_same_bits(struct fixture *f, const char *text) {
 static void test_same_bits(void **state) {
   (void)state;
   struct fixture f;
-  for (int k = 0; k < 2; k++) {
-    f = fixture_open(k ? blocks : mixed, 5);
+  const char *const nets[] = {mixed, blocks, pools};
+  for (int k = 0; k < 3; k++) {
+    f = fixture_open(nets[k], 5);
     f.run.label = f.label;
-    check_same_bits(&f, k ? blocks : mixed);
+    check_same_bits(&f, nets[k]);
     fixture_close(&f);
   }
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

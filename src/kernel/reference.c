@@ -577,6 +577,109 @@ void br_ref_inverted_residual_backward(const struct br_inverted_residual *b, str
   br_ref_gemm(&dx, BR_PART_ALL, NULL);
 }
 
+/* --- convolution, ReLU and maximum pooling --- */
+
+size_t br_ref_conv_pool_work_bytes(const struct br_conv_pool *block) {
+  (void)block;
+  return 0;
+}
+
+/* The convolution's sum for (n, p, q, k), with bias and ReLU. */
+static float conv_relu(const struct br_conv_pool *b, int n, int p, int q, int k) {
+  const struct br_conv_shape *d = &b->conv;
+  float sum = 0;
+  for (int r = 0; r < d->R; r++)
+    for (int s = 0; s < d->S; s++)
+      for (int c = 0; c < d->C; c++) sum = fmaf(pixel(b->x, d->H, d->W, d->C, n, p * d->stride_h - d->pad_top + r, q * d->stride_w - d->pad_left + s, c), b->w[weight(d, r, s, c, k)], sum);
+  return activate(BR_ACTIVATION_RELU, b->bias ? sum + b->bias[k] : sum);
+}
+
+/* The window of output (n, p, q, k): where it has its number in `chosen`, and its value in y and dy; -1 where the pool does not reach. */
+static int window_of(const struct br_conv_pool *b, int n, int p, int q, int k, size_t *value) {
+  const struct br_conv_shape *d = &b->conv;
+  int rows = d->P / b->pool_h, columns = d->Q / b->pool_w, i = p / b->pool_h, j = q / b->pool_w;
+  if (p < 0 || q < 0 || i >= rows || j >= columns) return -1;
+  *value = (size_t)(((n * rows + i) * columns + j) * d->K + k);
+  return ((n * d->K + k) * rows + i) * columns + j;
+}
+
+void br_ref_conv_pool_forward(const struct br_conv_pool *b, struct br_part part, void *work) {
+  const struct br_conv_shape *d = &b->conv;
+  (void)part, (void)work;
+  for (int n = 0; n < d->N; n++)
+    for (int i = 0; i < d->P / b->pool_h; i++)
+      for (int j = 0; j < d->Q / b->pool_w; j++)
+        for (int k = 0; k < d->K; k++) {
+          size_t value;
+          int window = window_of(b, n, i * b->pool_h, j * b->pool_w, k, &value), chosen = 0;
+          float best = 0;
+          for (int tap = 0; tap < b->pool_h * b->pool_w; tap++) {
+            float v = conv_relu(b, n, i * b->pool_h + tap / b->pool_w, j * b->pool_w + tap % b->pool_w, k);
+            if (tap > 0 && !(v > best || v != v)) continue;
+            best = v;
+            chosen = tap;
+          }
+          b->y[value] = best;
+          b->chosen[window] = (uint8_t)(best > 0 ? chosen : b->pool_h * b->pool_w);
+        }
+}
+
+/* Has (p, q) been chosen for channel k of picture n? Then *dy is its gradient. */
+static bool was_chosen(const struct br_conv_pool *b, int n, int p, int q, int k, float *dy) {
+  size_t value;
+  int window = window_of(b, n, p, q, k, &value);
+  if (window < 0 || b->chosen[window] != p % b->pool_h * b->pool_w + q % b->pool_w) return false;
+  *dy = b->dy[value];
+  return true;
+}
+
+static float conv_pool_dx(const struct br_conv_pool *b, float sum, int n, int h, int w, int c) {
+  const struct br_conv_shape *d = &b->conv;
+  float dy;
+  for (int r = 0; r < d->R; r++)
+    for (int s = 0; s < d->S; s++) {
+      int p = h + d->pad_top - r, q = w + d->pad_left - s;
+      if (p % d->stride_h != 0 || q % d->stride_w != 0) continue;
+      for (int k = 0; k < d->K; k++)
+        if (was_chosen(b, n, p / d->stride_h, q / d->stride_w, k, &dy)) sum = fmaf(dy, b->w[weight(d, r, s, c, k)], sum);
+    }
+  return sum;
+}
+
+/* dw (r, s, c, k), or, where r is negative, dbias k in the lanes of br_column_sum over all the convolution's outputs. */
+static float conv_pool_dw(const struct br_conv_pool *b, int r, int s, int c, int k) {
+  const struct br_conv_shape *d = &b->conv;
+  float sum = 0, lane[4] = {0}, dy;
+  for (int n = 0; n < d->N; n++)
+    for (int p = 0; p < d->P; p++)
+      for (int q = 0; q < d->Q; q++) {
+        if (!was_chosen(b, n, p, q, k, &dy)) continue;
+        if (r >= 0)
+          sum = fmaf(pixel(b->x, d->H, d->W, d->C, n, p * d->stride_h - d->pad_top + r, q * d->stride_w - d->pad_left + s, c), dy, sum);
+        else
+          lane[((n * d->P + p) * d->Q + q) % 4] += dy;
+      }
+  return r >= 0 ? sum : lanes_sum(lane);
+}
+
+void br_ref_conv_pool_backward(const struct br_conv_pool *b, struct br_part part, void *work) {
+  const struct br_conv_shape *d = &b->conv;
+  (void)part, (void)work;
+  for (int n = 0; b->dx && n < d->N; n++)
+    for (int h = 0; h < d->H; h++)
+      for (int w = 0; w < d->W; w++)
+        for (int c = 0; c < d->C; c++) {
+          float *dx = b->dx + ((n * d->H + h) * d->W + w) * d->C + c;
+          *dx = conv_pool_dx(b, b->accumulate_dx ? *dx : 0, n, h, w, c);
+        }
+  for (int k = 0; k < d->K; k++) {
+    for (int r = 0; b->dw && r < d->R; r++)
+      for (int s = 0; s < d->S; s++)
+        for (int c = 0; c < d->C; c++) b->dw[weight(d, r, s, c, k)] = conv_pool_dw(b, r, s, c, k);
+    if (b->dbias) b->dbias[k] = conv_pool_dw(b, -1, 0, 0, k);
+  }
+}
+
 /* --- the bench's loop --- */
 
 double br_ref_peak_flops(size_t steps, float *sink) {

@@ -2,6 +2,7 @@
 #include "net/plan.h"
 #include "net/prepared.h"
 #include "net/ops/activation.h"
+#include "net/ops/conv_pool.h"
 
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-extern const struct br_op br_op_crossentropy, br_op_softmax, br_op_batchnorm, br_op_conv, br_op_dense, br_op_inverted_residual, br_op_concat;
+extern const struct br_op br_op_crossentropy, br_op_softmax, br_op_batchnorm, br_op_conv, br_op_dense, br_op_inverted_residual, br_op_concat, br_op_conv_pool, br_op_relu, br_op_maxpool;
 
 struct planner {
   struct br_plan *plan;
@@ -89,6 +90,29 @@ static void fuse_inverted_residuals(struct planner *p) {
     }
     plan->steps[kept++] = step;
     s += n > 0 ? n : 1;
+  }
+  plan->n_steps = kept;
+}
+
+/* Is step s a convolution whose relu and maxpool can be done with it? Nobody else may see what is between, and the nodes must lie one behind the other. */
+static bool conv_pool_at(const struct planner *p, int s) {
+  const struct br_plan *plan = p->plan;
+  const struct br_step *step = &plan->steps[s];
+  if (s + 3 > plan->n_steps || step[0].op != &br_op_conv || step[1].op != &br_op_relu || step[2].op != &br_op_maxpool) return false;
+  for (int i = 0; i < 2; i++)
+    if (p->consumers[step[i].output] != 1 || step[i + 1].inputs[0] != step[i].output || step[i + 1].node != step[i].node + 1 || step[i].output == plan->graph->output) return false;
+  return br_conv_pool_fits(step[0].node, &plan->shapes[step[0].inputs[0]]);
+}
+
+static void fuse_conv_pools(struct planner *p) {
+  struct br_plan *plan = p->plan;
+  int kept = 0;
+  for (int s = 0; s < plan->n_steps;) {
+    struct br_step step = plan->steps[s];
+    const bool pools = conv_pool_at(p, s);
+    if (pools) step.op = &br_op_conv_pool, step.output = plan->steps[s + 2].output;
+    plan->steps[kept++] = step;
+    s += pools ? 3 : 1;
   }
   plan->n_steps = kept;
 }
@@ -360,6 +384,7 @@ int br_plan_make(struct br_plan *plan, const struct br_graph *graph, const struc
   }
   if (status == BR_OK) {
     if (options->fuse && options->mode != BR_EXEC_INFER) fuse_inverted_residuals(&p);
+    if (options->fuse && p.train) fuse_conv_pools(&p);
     find_makers(&p);
     find_slices(&p);
     place_values(&p);
