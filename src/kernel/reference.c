@@ -594,13 +594,12 @@ static float conv_relu(const struct br_conv_pool *b, int n, int p, int q, int k)
   return activate(BR_ACTIVATION_RELU, b->bias ? sum + b->bias[k] : sum);
 }
 
-/* The window of output (n, p, q, k): where it has its number in `chosen`, and its value in y and dy; -1 where the pool does not reach. */
-static int window_of(const struct br_conv_pool *b, int n, int p, int q, int k, size_t *value) {
+/* The window of output (n, p, q, k): its place in y, dy and `chosen`; -1 where the pool does not reach. */
+static int window_of(const struct br_conv_pool *b, int n, int p, int q, int k) {
   const struct br_conv_shape *d = &b->conv;
   int rows = d->P / b->pool_h, columns = d->Q / b->pool_w, i = p / b->pool_h, j = q / b->pool_w;
   if (p < 0 || q < 0 || i >= rows || j >= columns) return -1;
-  *value = (size_t)(((n * rows + i) * columns + j) * d->K + k);
-  return ((n * d->K + k) * rows + i) * columns + j;
+  return ((n * rows + i) * columns + j) * d->K + k;
 }
 
 void br_ref_conv_pool_forward(const struct br_conv_pool *b, struct br_part part, void *work) {
@@ -610,8 +609,7 @@ void br_ref_conv_pool_forward(const struct br_conv_pool *b, struct br_part part,
     for (int i = 0; i < d->P / b->pool_h; i++)
       for (int j = 0; j < d->Q / b->pool_w; j++)
         for (int k = 0; k < d->K; k++) {
-          size_t value;
-          int window = window_of(b, n, i * b->pool_h, j * b->pool_w, k, &value), chosen = 0;
+          int window = window_of(b, n, i * b->pool_h, j * b->pool_w, k), chosen = 0;
           float best = 0;
           for (int tap = 0; tap < b->pool_h * b->pool_w; tap++) {
             float v = conv_relu(b, n, i * b->pool_h + tap / b->pool_w, j * b->pool_w + tap % b->pool_w, k);
@@ -619,17 +617,16 @@ void br_ref_conv_pool_forward(const struct br_conv_pool *b, struct br_part part,
             best = v;
             chosen = tap;
           }
-          b->y[value] = best;
+          b->y[window] = best;
           b->chosen[window] = (uint8_t)(best > 0 ? chosen : b->pool_h * b->pool_w);
         }
 }
 
 /* Has (p, q) been chosen for channel k of picture n? Then *dy is its gradient. */
 static bool was_chosen(const struct br_conv_pool *b, int n, int p, int q, int k, float *dy) {
-  size_t value;
-  int window = window_of(b, n, p, q, k, &value);
+  int window = window_of(b, n, p, q, k);
   if (window < 0 || b->chosen[window] != p % b->pool_h * b->pool_w + q % b->pool_w) return false;
-  *dy = b->dy[value];
+  *dy = b->dy[window];
   return true;
 }
 
