@@ -37,6 +37,14 @@ static inline vf v_load_bytes(const uint8_t *p) { return _mm512_cvtepi32_ps(_mm5
 static inline vf v_load_bytes_mask(const uint8_t *p, vmask m) { return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(m, p))); }
 static inline void v_store_bytes_mask(uint8_t *p, vmask m, vf x) { _mm512_mask_cvtepi32_storeu_epi8(p, m, _mm512_cvtps_epi32(x)); }
 
+#define V_KEEP_GT
+static inline size_t v_keep_gt(float *to, int32_t *places, vf x, vf place, vf a, vf b, size_t n) {
+  const vmask keep = _mm512_mask_cmp_ps_mask(v_mask(n), a, b, _CMP_GT_OQ);
+  _mm512_storeu_ps(to, _mm512_maskz_compress_ps(keep, x));
+  _mm512_storeu_si512(places, _mm512_maskz_compress_epi32(keep, _mm512_cvttps_epi32(place)));
+  return (size_t)__builtin_popcount(keep);
+}
+
 static inline void v_grid_add(int64_t *sum, vf x, double factor) {
   vf scaled = x * (float)factor;
   __m512i low = _mm512_cvtps_epi64(_mm512_castps512_ps256(scaled)), high = _mm512_cvtps_epi64(_mm512_extractf32x8_ps(scaled, 1));
