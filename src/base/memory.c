@@ -53,14 +53,55 @@ static size_t proc_kb(const char *path, const char *key) {
   return value;
 }
 
-/* The one number in a cgroup file; SIZE_MAX for "max" or where the file is missing. */
-static size_t cgroup_number(const char *path) {
+/* The two generations of cgroups say the same in other files. */
+static const struct cgroup_kind {
+  const char *root, *limit, *used, *cache;
+} cgroup_kinds[] = {{"/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file "}, {"/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file "}};
+
+/* The number behind `key` ("": the first of all) in a file of a cgroup; SIZE_MAX for "max" or where there is none. */
+static size_t cgroup_number(const struct cgroup_kind *kind, const char *group, const char *name, const char *key) {
+  char path[600], line[128];
+  unsigned long long value = SIZE_MAX;
+  snprintf(path, sizeof path, "%s%s/%s", kind->root, group, name);
   FILE *file = fopen(path, "re");
-  if (!file) return SIZE_MAX;
-  unsigned long long value;
-  int n = fscanf(file, "%llu", &value);
-  fclose(file);
-  return n == 1 ? (size_t)value : SIZE_MAX;
+  while (file && fgets(line, sizeof line, file))
+    if (strncmp(line, key, strlen(key)) == 0 && sscanf(line + strlen(key), "%llu", &value) == 1) break;
+  if (file) fclose(file);
+  return (size_t)value;
+}
+
+/* What the group and those around it have left, of which files that were read and are not needed can go. */
+static size_t cgroup_left(const struct cgroup_kind *kind, char *group) {
+  size_t least = SIZE_MAX;
+  for (;;) {
+    size_t limit = cgroup_number(kind, group, kind->limit, ""), used = cgroup_number(kind, group, kind->used, ""), cache = cgroup_number(kind, group, "memory.stat", kind->cache);
+    if (limit != SIZE_MAX && used != SIZE_MAX) {
+      if (cache != SIZE_MAX) used -= cache < used ? cache : used;
+      size_t left = limit > used ? limit - used : 0;
+      if (left < least) least = left;
+    }
+    char *slash = strrchr(group, '/');
+    if (!slash) return least;
+    *slash = 0;
+  }
+}
+
+/* The same of this process' groups: of the second generation ("0::/path") and of the first one for memory ("4:memory:/path"). */
+static size_t cgroups_left(void) {
+  FILE *file = fopen("/proc/self/cgroup", "re");
+  char line[512];
+  size_t least = SIZE_MAX;
+  while (file && fgets(line, sizeof line, file)) {
+    char *names = strchr(line, ':'), *path = names ? strchr(names + 1, ':') : NULL;
+    if (!path) continue;
+    bool second = path == names + 1, first = strncmp(names, ":memory:", 8) == 0;
+    path[1 + strcspn(path + 1, "\n")] = 0;
+    if (!first && !second) continue;
+    size_t left = cgroup_left(&cgroup_kinds[first], path + 1);
+    if (left < least) least = left;
+  }
+  if (file) fclose(file);
+  return least;
 }
 
 size_t br_memory_rss_bytes(void) { return proc_kb("/proc/self/status", "VmRSS:"); }
@@ -68,11 +109,7 @@ size_t br_memory_peak_rss_bytes(void) { return proc_kb("/proc/self/status", "VmH
 
 size_t br_memory_available_bytes(void) {
   size_t available = proc_kb("/proc/meminfo", "MemAvailable:");
-  size_t limit = cgroup_number("/sys/fs/cgroup/memory.max");
-  size_t used = cgroup_number("/sys/fs/cgroup/memory.current");
-  if (limit != SIZE_MAX && used != SIZE_MAX) {
-    size_t left = limit > used ? limit - used : 0;
-    if (available == 0 || left < available) available = left;
-  }
+  size_t left = cgroups_left();
+  if (left != SIZE_MAX && (available == 0 || left < available)) available = left;
   return available;
 }

@@ -58,7 +58,7 @@ int cmd_sweep(struct cli *cli) {
   if (br_comm_size(cli->comm) > 1) BR_FAIL(BR_ERROR_USAGE, "bramble sweep starts ranks by itself; start it without mpiexec, and see --launcher");
   char program[4096];
   BR_TRY(cli_find_self(program, sizeof program));
-  struct br_sweep_options options = {.program = program, .version = BRAMBLE_VERSION, .results = option_text(o, "results"), .launcher = option_text(o, "launcher"), .settings = o->subjects + 1, .n_settings = o->n_subjects - 1,
+  struct br_sweep_options options = {.program = program, .version = BRAMBLE_VERSION, .results = option_text(o, "results"), .launcher = option_text(o, "launcher"), .hosts = option_text(o, "hosts"), .settings = o->subjects + 1, .n_settings = o->n_subjects - 1,
                                      .simulate = option_text(o, "simulate"), .smoke = option_flag(o, "smoke"), .again = (enum br_again)option_choice(o, "again")};
   struct watching watching = {.cli = cli};
   if (option_given(o, "view")) {

@@ -518,6 +518,7 @@ static int check_texts(struct br_experiment *e, const struct br_yaml *root) {
   for (int i = 0; i < e->n_steps; i++) BR_TRY(check_template(e, e->steps[i].place, e->steps[i].text, true));
   if (br_yaml_get(root, "ranks")) BR_TRY(check_template(e, br_yaml_get(root, "ranks"), e->ranks, true));
   if (br_yaml_get(root, "cores")) BR_TRY(check_template(e, br_yaml_get(root, "cores"), e->cores, true));
+  if (e->memory) BR_TRY(check_template(e, br_yaml_get(root, "memory"), e->memory, true));
   const struct br_yaml *simulate = br_yaml_get(root, "simulate");
   if (e->nodes) BR_TRY(check_template(e, br_yaml_get(simulate, "nodes"), e->nodes, true));
   if (e->node_threads) BR_TRY(check_template(e, br_yaml_get(simulate, "threads"), e->node_threads, true));
@@ -558,7 +559,7 @@ static int read_simulate(struct br_experiment *e, const struct br_yaml *node) {
 }
 
 static int read_all(struct br_experiment *e, bool with_smoke, const char *const *settings, int n_settings) {
-  static const char *const keys[] = {"name", "title", "about", "variables", "factors", "zip", "when", "ranks", "cores", "simulate", "repeats", "warmup", "timeout", "prepare", "run", "base", "metrics", "rivals", "published", "plots", "smoke"};
+  static const char *const keys[] = {"name", "title", "about", "variables", "factors", "zip", "when", "ranks", "cores", "memory", "simulate", "repeats", "warmup", "timeout", "prepare", "run", "base", "metrics", "rivals", "published", "plots", "smoke"};
   const struct br_yaml *root = br_yaml_root(e->file);
   BR_TRY(br_yaml_check_keys(e->file, root, keys, sizeof keys / sizeof *keys));
   const struct br_yaml *smoke = br_yaml_get(root, "smoke"), *factors = br_yaml_get(root, "factors");
@@ -580,6 +581,7 @@ static int read_all(struct br_experiment *e, bool with_smoke, const char *const 
   e->ranks = "1";
   BR_TRY(br_yaml_text(e->file, root, "ranks", &e->ranks));
   BR_TRY(br_yaml_text(e->file, root, "cores", &e->cores));
+  BR_TRY(br_yaml_text(e->file, root, "memory", &e->memory));
   BR_TRY(read_simulate(e, br_yaml_get(root, "simulate")));
   double repeats = 1, warmup = 0;
   BR_TRY(br_yaml_number(e->file, root, "repeats", 1, 1000, &repeats));

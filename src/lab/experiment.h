@@ -87,7 +87,7 @@ struct br_experiment {
   int n_variables;
   struct br_factor factors[BR_MAX_FACTORS];
   int n_factors, n_groups;
-  const char *when, *ranks, *cores;
+  const char *when, *ranks, *cores, *memory; /* memory: of all ranks of a case, "1920MB"; NULL: not held */
   const char *nodes, *node_threads; /* of a case that is simulated; nodes NULL: as many as ranks, node_threads NULL: all */
   int repeats, warmup;
   double timeout; /* seconds of one command; 0: none */

@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -89,12 +90,22 @@ static void limit_cores(int cores) {
   sched_setaffinity(0, sizeof fewer, &fewer);
 }
 
+static void enter_group(const char *group) {
+  char path[700];
+  if (!group || !*group) return;
+  snprintf(path, sizeof path, "%s/cgroup.procs", group);
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0 || write(fd, "0", 1) != 1) _exit(126); /* a run that is not held to what its case says is none */
+  close(fd);
+}
+
 /* In the child. `failure` closes by itself when exec succeeds and tells errno when it does not. */
 static _Noreturn void become(const struct br_process_options *options, int out, int error, int failure, pid_t parent) {
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(127);
   limit_cores(options->cores);
+  enter_group(options->group);
   int nothing = open("/dev/null", O_RDONLY);
   dup2(nothing, STDIN_FILENO);
   dup2(out, STDOUT_FILENO);

@@ -12,6 +12,7 @@ int br_words_split(const char *command, char ***out, int *n);
 struct br_process_options {
   char *const *argv;  /* ends with NULL; argv[0] is looked for in PATH */
   int cores;          /* the first so many of the cores this process may use; 0: all */
+  const char *group;  /* folder of a control group to enter; NULL or "": none */
   double timeout;     /* seconds; 0: none */
   void *arg;          /* of the functions */
   bool (*stop)(void *arg);                 /* asked a few times a second; true ends the program. May be NULL */

@@ -84,7 +84,7 @@ static void write_remarks(const struct br_summary *s, FILE *out) {
   for (int r = 0; r < s->n_rows; r++) {
     const struct br_row *row = &s->rows[r];
     char text[300];
-    if (!row->failed && !row->throttled && !row->changes[0] && !row->simulated) continue;
+    if (!row->failed && !row->throttled && !row->changes[0] && !row->not_held[0] && !row->simulated) continue;
     fprintf(out, "<p class=\"note\"><b>");
     if (row->rival >= 0) fprintf(out, "%s, ", br_summary_series(s, row));
     br_html_text(out, br_summary_case_text(s->experiment, row->c, NULL, text, sizeof text));
@@ -92,6 +92,10 @@ static void write_remarks(const struct br_summary *s, FILE *out) {
     if (row->changes[0]) {
       fprintf(out, "the machine was not the same all the time: ");
       br_html_text(out, row->changes);
+      fprintf(out, ". ");
+    }
+    if (row->not_held[0]) {
+      br_html_text(out, row->not_held);
       fprintf(out, ". ");
     }
     if (row->failed) {

@@ -32,7 +32,7 @@ static int open_rows(struct br_summary *s) {
       BR_TRY(br_experiment_holds(e, &e->cases[i], r < 0 ? NULL : e->rivals[r].when, &holds));
       if (!holds) continue;
       struct br_row *row = &s->rows[s->n_rows++];
-      *row = (struct br_row){.c = &e->cases[i], .rival = r, .error = "", .changes = ""};
+      *row = (struct br_row){.c = &e->cases[i], .rival = r, .error = "", .changes = "", .not_held = ""};
       BR_TRY(br_memory_alloc(M, sizeof *row->stat, "row", &row->stat));
       BR_TRY(br_memory_alloc(M, sizeof *row->curve, "row", &row->curve));
     }
@@ -75,6 +75,8 @@ static void add_run(struct summing *g, json_t *line, int row_number) {
     if (error) row->error = error;
     return;
   }
+  const char *not_held = json_string_value(json_object_get(line, "not_held"));
+  if (not_held) row->not_held = not_held;
   row->ok++;
   row->points = json_object_get(line, "points");
   row->machine = json_object_get(line, "machine");

@@ -27,6 +27,7 @@ struct br_row {
   const char *error; /* of the last run that failed, else "" */
   struct br_stat *stat;   /* by metric */
   struct br_curve *curve; /* by metric; only those that are curves */
+  const char *not_held; /* limits of the case that nothing held it to, "" if it was held */
   const char *changes; /* of a machine during a run, "" if there were none */
   json_t *points, *machine, *rank_times; /* of the last run that was ok: the sweep's machine, what ranks saw and where their time went; borrowed, may be NULL */
 };

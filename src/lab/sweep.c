@@ -1,6 +1,7 @@
 /* Cases times repeats, each run once: what is in runs.jsonl already is not run again. A run is known by a hash over its commands before folders are
  * filled in, its factors, ranks and cores. */
 #include "lab/experiment.h"
+#include "lab/limit.h"
 #include "lab/measure.h"
 #include "lab/process.h"
 #include "lab/results.h"
@@ -9,6 +10,7 @@
 #include <bramble/base/error.h>
 #include <bramble/base/hash.h>
 #include <bramble/base/memory.h>
+#include <bramble/base/text.h>
 #include <bramble/base/thread.h>
 #include <bramble/lab/sweep.h>
 #include <bramble/record/machine.h>
@@ -29,6 +31,7 @@ struct job {
   const struct br_rival *rival; /* NULL: bramble */
   char key[20], label[400];
   int ranks, cores;
+  double memory;      /* bytes of all ranks; 0: not held */
   int nodes;          /* simulated ones; 0: none */
   char simulate[96];  /* option for train */
 };
@@ -40,6 +43,9 @@ struct sweep {
   struct br_sweep_result *result;
   struct br_results *results;
   char work[560];
+  char launcher[700];
+  bool far; /* ranks may run on other machines, where this one holds them to nothing */
+  struct br_limit limit; /* of the run that goes on */
   int most_nodes; /* of the simulated cluster; 0: nothing is simulated */
   struct job *jobs;
   int n_jobs, all, done; /* runs */
@@ -69,6 +75,17 @@ static int expand_count(const struct sweep *s, const struct br_case *c, const ch
   return status;
 }
 
+static int expand_bytes(const struct sweep *s, const struct br_case *c, double *bytes) {
+  char *expanded;
+  *bytes = 0;
+  if (!s->experiment->memory) return BR_OK;
+  BR_TRY(br_experiment_expand(s->experiment, c, NULL, s->experiment->memory, &expanded));
+  *bytes = br_text_parse_bytes(expanded);
+  int status = *bytes >= 1e6 ? BR_OK : br_error_set(BR_ERROR_USAGE, "memory: \"%s\" is not a size from 1 MB on, as in 1920MB", expanded);
+  free(expanded);
+  return status;
+}
+
 /* The commands with factors and variables filled in and folders left open, as one text that names the measurement. */
 static int hash_command(const struct sweep *s, const struct job *job, const char *text, uint64_t *hash) {
   static const struct br_named_text open[] = {{"out", "OUT", NULL}, {"work", "WORK", NULL}, {"bramble", "BRAMBLE", NULL}, {"experiment", "EXPERIMENT", NULL}, {NULL, NULL, NULL}};
@@ -91,6 +108,7 @@ static int simulate_job(const struct sweep *s, struct job *job) {
   snprintf(job->simulate + n, sizeof job->simulate - n, "%s", rest ? rest : "");
   job->ranks = 1;
   job->cores = 0;
+  job->memory = 0;
   return BR_OK;
 }
 
@@ -99,6 +117,7 @@ static int open_job(struct sweep *s, const struct br_case *c, const struct br_ri
   *job = (struct job){.c = c, .rival = rival};
   BR_TRY(expand_count(s, c, "ranks", e->ranks, &job->ranks));
   BR_TRY(expand_count(s, c, "cores", e->cores, &job->cores));
+  BR_TRY(expand_bytes(s, c, &job->memory));
   if (s->most_nodes) BR_TRY(simulate_job(s, job));
   uint64_t hash = br_hash64(0, job->simulate, strlen(job->simulate));
   size_t used = rival ? (size_t)snprintf(job->label, sizeof job->label, "%s: ", rival->name) : 0;
@@ -112,6 +131,7 @@ static int open_job(struct sweep *s, const struct br_case *c, const struct br_ri
   if (rival) BR_TRY(hash_command(s, job, rival->command, &hash));
   const int numbers[2] = {rival ? 1 : job->ranks, job->cores};
   hash = br_hash64(hash, numbers, sizeof numbers);
+  if (job->memory > 0) hash = br_hash64(hash, &job->memory, sizeof job->memory);
   snprintf(job->key, sizeof job->key, "%016llx", (unsigned long long)hash);
   return BR_OK;
 }
@@ -172,14 +192,14 @@ static int command_words(struct sweep *s, const struct job *job, const char *tex
   const char *command = expanded + strspn(expanded, " \n");
   int status = BR_OK;
   if (*command == '!' || other_program) {
-    if (asprintf(whole, "%s", command + (*command == '!')) < 0) status = BR_ERROR_MEMORY;
+    if (asprintf(whole, "%s%s", s->limit.prefix, command + (*command == '!')) < 0) status = BR_ERROR_MEMORY;
   } else {
     if (job && job->ranks > 1) {
       struct br_experiment plain = {0}; /* the launcher knows {ranks} only, whatever the factors are called */
-      status = br_experiment_expand(&plain, NULL, launch, s->options->launcher ? s->options->launcher : "mpiexec -n {ranks}", &launcher);
+      status = br_experiment_expand(&plain, NULL, launch, s->launcher, &launcher);
     }
     bool simulated = job && job->nodes && strncmp(command, "train ", 6) == 0;
-    if (status == BR_OK && asprintf(whole, "%s%s\"%s\" %s%s%s", launcher ? launcher : "", launcher ? " " : "", s->options->program, command, simulated ? " --simulate " : "", simulated ? job->simulate : "") < 0) status = BR_ERROR_MEMORY;
+    if (status == BR_OK && asprintf(whole, "%s%s%s\"%s\" %s%s%s", s->limit.prefix, launcher ? launcher : "", launcher ? " " : "", s->options->program, command, simulated ? " --simulate " : "", simulated ? job->simulate : "") < 0) status = BR_ERROR_MEMORY;
   }
   if (status == BR_ERROR_MEMORY) br_error_set(status, "no memory for a command");
   free(expanded);
@@ -195,7 +215,7 @@ static int run_command(struct sweep *s, const struct job *job, const char *text,
   int status = br_words_split(whole, &words, NULL);
   free(whole);
   BR_TRY(status);
-  struct br_process_options options = {.argv = words, .cores = job ? job->cores : 0, .timeout = s->experiment->timeout, .arg = s, .stop = on_stop, .tick = on_tick};
+  struct br_process_options options = {.argv = words, .cores = job ? job->cores : 0, .group = s->limit.group, .timeout = s->experiment->timeout, .arg = s, .stop = on_stop, .tick = on_tick};
   status = br_process_run(&options, process);
   br_memory_free(words);
   return status;
@@ -263,6 +283,7 @@ static int record(struct sweep *s, const struct job *job, int repeat, const char
   json_object_set_new(line, "seconds", json_real(seconds));
   json_object_set_new(line, "ranks", json_integer(job->rival ? 1 : job->ranks));
   if (job->cores) json_object_set_new(line, "cores", json_integer(job->cores));
+  if (job->memory > 0) json_object_set_new(line, "memory_limit_bytes", json_real(job->memory));
   if (job->nodes) json_object_set_new(line, "simulated", json_string(job->simulate));
   json_object_set_new(line, "date", json_string(date));
   BR_TRY(br_results_append(s->results, line));
@@ -292,8 +313,16 @@ static int measure_steps(struct sweep *s, const struct job *job, json_t *command
   return status;
 }
 
+/* Limits of the case that nothing held its run to. */
+static void note_limits(const struct sweep *s, const struct job *job, json_t *line) {
+  if ((job->cores > 0 || job->memory > 0) && s->far && job->ranks > 1 && !job->rival)
+    json_object_set_new(line, "not_held", json_string("cores and memory are held on the sweep's own machine only"));
+  else if (s->limit.why[0])
+    json_object_set_new(line, "not_held", json_string(s->limit.why));
+}
+
 static int run_job(struct sweep *s, const struct job *job, int repeat) {
-  char out[700], error[600] = "";
+  char out[700], error[600] = "", size[32];
   snprintf(out, sizeof out, "%s/%s", s->work, job->key);
   BR_TRY(br_folder_make(out));
   struct br_machine_state before, after;
@@ -305,9 +334,14 @@ static int run_job(struct sweep *s, const struct job *job, int repeat) {
   s->period = 1;
   s->running = job;
   s->started = br_clock_seconds();
+  if (job->memory > 0) br_limit_open(job->memory, &s->limit);
   int status = measure_steps(s, job, commands, metrics, line, &word, error, sizeof error);
   double seconds = br_clock_seconds() - s->started;
   s->running = NULL;
+  if (strcmp(word, "failed") == 0 && br_limit_exceeded(&s->limit)) snprintf(error, sizeof error, "ended by the kernel: its ranks together took more than the case's limit of %s", br_text_bytes(job->memory, size));
+  note_limits(s, job, line);
+  br_limit_close(&s->limit);
+  s->limit = (struct br_limit){.group = ""};
   br_machine_state_read(&after);
   if (status != BR_OK || s->result->stopped) { /* a run that was cut short is as if it never began */
     json_decref(commands);
@@ -449,6 +483,31 @@ static int open_folder(struct sweep *s, const char *path) {
   return copy_file(path, copy);
 }
 
+/* How ranks are started: as was said, or by mpiexec on a file of hosts, whose name its two families want under different options. */
+static int choose_launcher(struct sweep *s) {
+  const struct br_sweep_options *o = s->options;
+  static char *const version[] = {(char *)(uintptr_t)"mpiexec", (char *)(uintptr_t)"--version", NULL};
+  struct br_process_result process;
+  if (o->launcher && o->hosts) BR_FAIL(BR_ERROR_USAGE, "--hosts is for mpiexec; with --launcher write the hosts into its command");
+  s->far = o->launcher || o->hosts;
+  if (o->launcher) {
+    snprintf(s->launcher, sizeof s->launcher, "%s", strcmp(o->launcher, "srun") == 0 ? "srun -n {ranks}" : o->launcher);
+    if (!strstr(s->launcher, "{ranks}")) BR_FAIL(BR_ERROR_USAGE, "--launcher %s: {ranks} is missing, where the number of ranks goes", o->launcher);
+    return BR_OK;
+  }
+  snprintf(s->launcher, sizeof s->launcher, "mpiexec -n {ranks}");
+  if (!o->hosts) return BR_OK;
+  FILE *file = fopen(o->hosts, "re");
+  if (!file) BR_FAIL(BR_ERROR_USAGE, "--hosts %s: cannot be read", o->hosts);
+  fclose(file);
+  struct br_process_options ask = {.argv = version, .timeout = 10};
+  BR_TRY(br_process_run(&ask, &process));
+  bool open_mpi = process.out && strstr(process.out, "Open MPI");
+  br_process_free(&process);
+  snprintf(s->launcher, sizeof s->launcher, "mpiexec %s \"%s\" -n {ranks}", open_mpi ? "--hostfile" : "-f", o->hosts);
+  return BR_OK;
+}
+
 /* The first number of "nodes=24,...": how many nodes the simulated cluster has; train reads the rest. */
 static int read_simulate(struct sweep *s) {
   const char *text = s->options->simulate;
@@ -467,6 +526,7 @@ int br_sweep(const char *path, const struct br_sweep_options *options, const str
   BR_TRY(br_memory_alloc(1, sizeof *s, "sweep", &s));
   *s = (struct sweep){.options = options, .watch = watch ? watch : &nobody, .result = result};
   int status = br_experiment_open(path, options->smoke, options->settings, options->n_settings, &s->experiment);
+  if (status == BR_OK) status = choose_launcher(s);
   if (status == BR_OK) status = read_simulate(s);
   if (status == BR_OK) status = list_jobs(s);
   if (status == BR_OK) status = open_folder(s, path);

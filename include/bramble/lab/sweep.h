@@ -10,7 +10,8 @@ struct br_sweep_options {
   const char *program;            /* path of bramble itself, which runs the commands that begin with a verb */
   const char *version;
   const char *results;            /* folder of all results; NULL: "results" */
-  const char *launcher;           /* how ranks are started; NULL: "mpiexec -n {ranks}" */
+  const char *launcher;           /* how ranks are started; "srun": srun -n {ranks}; NULL: "mpiexec -n {ranks}" */
+  const char *hosts;              /* file of machines for mpiexec; NULL: here */
   const char *const *settings;    /* "name=value" for the file's variables */
   int n_settings;
   const char *simulate;           /* as train's --simulate: cases of up to so many nodes run alone here, under NAME-simulated; NULL: as they are */
