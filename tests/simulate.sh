@@ -44,7 +44,7 @@ E2
 fi
 
 command -v mpiexec > /dev/null || exit 0
-time_of() { grep epoch "$1" | tail -1 | sed 's/"ranks".*//' | grep -o '"seconds":[0-9.]*' | cut -d: -f2; }
+time_of() { grep '"epoch":' "$1" | tail -1 | sed 's/"ranks".*//' | grep -o '"seconds":[0-9.]*' | cut -d: -f2; }
 run --simulate nodes=2,link=8Gbit,0.02ms > two
 mpiexec -n 2 "$build/bramble" train lenet --data shapes:800,100 --epochs 2 --batch 64 --micro-batch 8 --threads 1 --json --quiet > real
 echo "last epoch on two ranks: simulated $(time_of two) s, measured $(time_of real) s"
