@@ -113,7 +113,7 @@ static void test_mistakes(void **state) {
       {"x = input 8 8 3\na = reshape x sizes=5x5", "2:1: node a: a sample of 192 values does not have these sizes"},
       {"x = input 8 8 3\na = crossentropy x", "2:1: node a: a loss takes one row of values a sample"},
       {"x = input 8\na = mse x\nb = relu x", "3:1: a node after the loss a"},
-      {"x = input 2 2 2 2 2 2", "1:21: at most 5 sizes"},
+      {"x = input 2 2 2 2 2 2 2 2 2 2", "1:25: at most 7 sizes"},
       {"x = input 0 8 3", "1:11: sizes=0: 0 is not within"},
       {"x = input 1000000 1000000 1000000", "1:1: node x: an output of 1x1000000x1000000x1000000 is not possible"},
       {"x = input 1000 1000 1000\na = flatten x\nb = dense a out=100000000", "3:1: node b: a weight of 1000000000x100000000 is more than a tensor can have"},

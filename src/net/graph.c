@@ -20,7 +20,7 @@ extern const struct br_op br_op_batchnorm, br_op_conv;
 const char *br_shape_text(const struct br_shape *shape, char *text) {
   int n = 0;
   text[0] = 0;
-  for (int i = 0; i < shape->rank; i++) n += sprintf(text + n, i ? "x%d" : "%d", shape->d[i]);
+  for (int i = 0; i < shape->rank && n < 66; i++) n += sprintf(text + n, i ? "x%d" : "%d", shape->d[i]);
   return text;
 }
 

@@ -1,11 +1,11 @@
-/* Shapes of tensors: up to six sizes, the batch first, channels last, float32 in row-major order. */
+/* Shapes of tensors: up to eight sizes, the batch first, channels last, float32 in row-major order. */
 #ifndef BRAMBLE_NET_SHAPE_H
 #define BRAMBLE_NET_SHAPE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#define BR_MAX_RANK 6
+#define BR_MAX_RANK 8
 #define BR_MAX_ELEMENTS ((size_t)1 << 31) /* of one tensor: what is larger is refused when shapes are inferred */
 
 struct br_shape {

@@ -157,6 +157,19 @@ void order_channels_last(int rank, int *order) {
 
 bool order_equal(const int *a, const int *b, int rank) { return memcmp(a, b, (size_t)rank * sizeof *a) == 0; }
 
+/* Where the batch lies in a result of `rank` axes: where it lies in the operator's input, counted from the last axis. */
+static int find_batch(const struct call *call, int rank) {
+  int most = -1, batch = -1;
+  for (int i = 0; i < call->n_in && call->imp->single; i++) {
+    const struct value *v = call->in[i];
+    if (!v || v->constant || v->batch < 0 || v->rank <= most) continue;
+    most = v->rank;
+    batch = v->batch + rank - v->rank;
+  }
+  if (most < 0 || rank == 0) return -1;
+  return batch < 0 || batch >= rank ? 0 : batch;
+}
+
 /* Sizes in the file's order from the node's shape. */
 static int set_node(const struct call *call, struct value *v, int node, int rank, const int *order) {
   const struct importer *imp = call->imp;
@@ -165,6 +178,7 @@ static int set_node(const struct call *call, struct value *v, int node, int rank
   v->node = node;
   v->rank = rank;
   v->other = -1;
+  v->batch = find_batch(call, rank);
   for (int i = 0; i < rank; i++) {
     v->order[i] = order[i];
     v->d[order[i]] = shape->d[i + imp->lead];
@@ -238,7 +252,9 @@ int call_as_node(const struct call *call, struct value *v) {
   BR_TRY(call_line(call, &node, "constant %s sizes=%s", call_node_name(call, 0), call_numbers(sizes, n, text)));
   BR_TRY(call_fill(call, node, 0, t, t->rank, t->d, NULL, 1));
   v->constant = NULL;
-  return set_node(call, v, node, t->rank, order);
+  BR_TRY(set_node(call, v, node, t->rank, order));
+  v->batch = -1;
+  return BR_OK;
 }
 
 /* Values in the file's order: a flattened picture becomes one again, is turned, and flattened. */
@@ -277,7 +293,7 @@ int call_ordered(const struct call *call, struct value *v, const int *order, int
 }
 
 int call_net_axis(const struct call *call, const struct value *v, int axis, int *out) {
-  if (call->imp->batched && axis == 0) BR_FAIL(BR_ERROR_DATA, "works along the batch");
+  if (axis == (call->imp->batched ? 0 : v->batch)) BR_FAIL(BR_ERROR_DATA, "works along the batch");
   for (int i = 0; i < v->rank; i++)
     if (v->order[i] == axis) *out = i + call->imp->lead;
   return BR_OK;
@@ -307,6 +323,22 @@ static bool keeps_values(const struct value *v, int rank, const int64_t *d, cons
   return true;
 }
 
+int call_resized(const struct call *call, int *node, int n, const int64_t *sizes) {
+  char text[160];
+  return call_line(call, node, "reshape %s sizes=%s", call_node_name(call, *node), call_numbers(sizes, n, text));
+}
+
+/* Where the batch comes to lie under sizes d: the axis with as many values in front of it as now. */
+static int move_batch(const struct value *v, int rank, const int64_t *d, int *out) {
+  int64_t before = 1, passed = 1;
+  for (int i = 0; i < v->batch; i++) before *= v->d[i];
+  for (*out = 0; *out < rank; passed *= d[(*out)++])
+    if (passed == before) return BR_OK;
+  *out = -1;
+  if (rank == 0) return BR_OK;
+  BR_FAIL(BR_ERROR_DATA, "moves values between the samples of the batch");
+}
+
 int call_reshaped(const struct call *call, struct value *v, int rank, const int64_t *d, struct value *out) {
   const struct importer *imp = call->imp;
   int order[BR_MAX_RANK] = {0}, node, was_plain[BR_MAX_RANK];
@@ -315,6 +347,8 @@ int call_reshaped(const struct call *call, struct value *v, int rank, const int6
   if (rank + imp->lead > BR_MAX_RANK) BR_FAIL(BR_ERROR_DATA, "%d dimensions; at most %d are possible here", rank, BR_MAX_RANK - imp->lead);
   if (imp->batched && (rank == 0 || d[0] != 1)) BR_FAIL(BR_ERROR_DATA, "moves values between the samples of the batch");
   BR_TRY(call_as_node(call, v));
+  int batch = -1;
+  if (v->batch >= 0) BR_TRY(move_batch(v, rank, d, &batch));
   order_plain(v->rank, was_plain);
   bool same = rank == v->rank && memcmp(d, v->d, (size_t)rank * sizeof *d) == 0;
   if (same) {
@@ -338,6 +372,7 @@ int call_reshaped(const struct call *call, struct value *v, int rank, const int6
   BR_TRY(call_line(call, &node, "reshape %s sizes=%s", call_node_name(call, node), call_numbers(sizes, n, text)));
   *out = (struct value){.name = from.name, .type = from.type};
   BR_TRY(set_node(call, out, node, rank, order));
+  out->batch = batch;
   if (flat) {
     out->flat_rank = from.rank;
     memcpy(out->flat_d, from.d, sizeof from.d);
@@ -357,7 +392,9 @@ int call_raised(const struct call *call, struct value *v, int rank, struct value
   for (int i = 0; i < rank; i++) d[i] = i < rank - own ? 1 : v->constant ? v->constant->d[i - (rank - own)] : v->d[i - (rank - own)];
   if (!v->constant) {
     if (call->imp->batched) BR_FAIL(BR_ERROR_DATA, "values of %d and of %d dimensions meet along the batch", own, rank);
-    return call_reshaped(call, v, rank, d, out);
+    BR_TRY(call_reshaped(call, v, rank, d, out));
+    if (v->batch >= 0) out->batch = v->batch + rank - own;
+    return BR_OK;
   }
   struct tensor *t;
   BR_TRY(br__onnx_alloc(call->imp, 1, sizeof *t, &t));

@@ -3,6 +3,7 @@
 #include "net/onnx/onnx.h"
 
 #include <bramble/base/error.h>
+#include <bramble/kernel/kernel.h>
 
 #include <math.h>
 #include <string.h>
@@ -18,7 +19,8 @@ static double remainder_of(double a, double b) {
   X(Add, a + b, 0) X(Sub, a - b, 0) X(Mul, a * b, 0) X(Div, quotient(a, b, whole), 0) X(Mod, remainder_of(a, b), 0) X(Min, a < b ? a : b, 0) \
   X(Max, a > b ? a : b, 0) X(Equal, a == b, 1) X(Less, a < b, 1) X(LessOrEqual, a <= b, 1) X(Greater, a > b, 1) X(GreaterOrEqual, a >= b, 1) \
   X(And, a != 0 && b != 0, 1) X(Or, a != 0 || b != 0, 1) X(Not, a == 0, 1) X(Neg, -a, 0) X(Abs, fabs(a), 0) X(Sqrt, sqrt(a), 0)            \
-  X(Floor, floor(a), 0) X(Ceil, ceil(a), 0) X(Reciprocal, 1 / a, 0) X(Relu, a > 0 ? a : 0, 0) X(Where, a != 0 ? b : c, 0)
+  X(Floor, floor(a), 0) X(Ceil, ceil(a), 0) X(Reciprocal, 1 / a, 0) X(Relu, a > 0 ? a : 0, 0)                         \
+  X(Exp, (double)br_expf((float)a), 0) X(Sigmoid, (double)br_activation_one(BR_ACTIVATION_SIGMOID, 0, (float)a), 0) X(Where, a != 0 ? b : c, 0)
 
 enum number_op {
 #define X(name, expression, truth) OP_##name,
@@ -273,6 +275,51 @@ static int fold_expand(const struct call *call, struct tensor *t) {
   return 1;
 }
 
+/* ScatterND: copies of slices of the third into the first, at the places that the second names. */
+static int fold_scatter(const struct call *call, struct tensor **in) {
+  struct tensor *out;
+  size_t slice = 1, places = 1;
+  int named = call->n_in == 3 && in[1]->rank > 0 ? (int)in[1]->d[in[1]->rank - 1] : 0;
+  const char *how = call_word(call, "reduction", "none");
+  if (named < 1 || named > in[0]->rank || strcmp(how, "none") != 0) BR_FAIL(BR_ERROR_DATA, "%d indices for %d dimensions, reduction=%s", named, call->n_in ? in[0]->rank : 0, how);
+  for (int i = named; i < in[0]->rank; i++) slice *= (size_t)in[0]->d[i];
+  for (int i = 0; i + 1 < in[1]->rank; i++) places *= (size_t)in[1]->d[i];
+  if (in[2]->count / (slice ? slice : 1) != places || (slice && in[2]->count % slice)) BR_FAIL(BR_ERROR_DATA, "%zu values for %zu places of %zu", in[2]->count, places, slice);
+  BR_TRY(br__onnx_new(call->imp, in[0]->type, in[0]->rank, in[0]->d, &out));
+  memcpy(out->v, in[0]->v, out->count * sizeof *out->v);
+  for (size_t p = 0; p < places && slice; p++) {
+    size_t at = 0;
+    for (int i = 0; i < named; i++) {
+      double index = in[1]->v[p * (size_t)named + (size_t)i], length = (double)in[0]->d[i];
+      if (index < 0) index += length;
+      if (!(index >= 0 && index < length)) BR_FAIL(BR_ERROR_DATA, "index %g of %g", index, length);
+      at = at * (size_t)in[0]->d[i] + (size_t)index;
+    }
+    memcpy(out->v + at * slice, in[2]->v + p * slice, slice * sizeof *out->v);
+  }
+  BR_TRY(call_result_constant(call, 0, out));
+  return 1;
+}
+
+/* Rows of the first times a matrix. */
+static int fold_matmul(const struct call *call, struct tensor **in) {
+  struct tensor *out;
+  int64_t d[ONNX_RANK];
+  int r = in[0]->rank;
+  if (call->n_in != 2 || in[1]->rank != 2 || r < 1 || in[0]->d[r - 1] != in[1]->d[0] || in[0]->count > ONNX_FOLD_LIMIT / 16 || (double)in[0]->count * (double)in[1]->d[1] > 1e8) return 0;
+  memcpy(d, in[0]->d, sizeof d);
+  d[r - 1] = in[1]->d[1];
+  BR_TRY(br__onnx_new(call->imp, in[0]->type, r, d, &out));
+  size_t K = (size_t)in[1]->d[0], N = (size_t)in[1]->d[1];
+  for (size_t i = 0; i < out->count; i++) {
+    double sum = 0;
+    for (size_t k = 0; k < K; k++) sum += in[0]->v[i / N * K + k] * in[1]->v[k * N + i % N];
+    out->v[i] = (double)(float)sum;
+  }
+  BR_TRY(call_result_constant(call, 0, out));
+  return 1;
+}
+
 static int fold_range(const struct call *call, struct tensor **in) {
   if (call->n_in != 3 || in[0]->count != 1 || in[1]->count != 1 || in[2]->count != 1 || in[2]->v[0] == 0) BR_FAIL(BR_ERROR_DATA, "start, limit and step must be numbers, and the step not 0");
   double n = ceil((in[1]->v[0] - in[0]->v[0]) / in[2]->v[0]);
@@ -356,7 +403,7 @@ int br__onnx_fold(const struct call *call) {
     in[i] = call->in[i]->constant;
   }
   enum number_op op = find(type, &truth);
-  static const char *const others[] = {"Reshape", "Squeeze", "Unsqueeze", "Concat", "Gather", "Slice", "Transpose", "Expand", "Range", "ConstantOfShape", "Cast", "ReduceProd"};
+  static const char *const others[] = {"Reshape", "Squeeze", "Unsqueeze", "Concat", "Gather", "Slice", "Transpose", "Expand", "Range", "ConstantOfShape", "Cast", "ReduceProd", "ScatterND", "MatMul"};
   bool known = op != OP_NONE;
   for (size_t i = 0; i < sizeof others / sizeof *others; i++) known |= strcmp(type, others[i]) == 0;
   if (!known || call->n_in == 0) return 0;
@@ -373,5 +420,7 @@ int br__onnx_fold(const struct call *call) {
   if (strcmp(type, "Range") == 0) return fold_range(call, in);
   if (strcmp(type, "ConstantOfShape") == 0) return fold_constant_of_shape(call, in[0]);
   if (strcmp(type, "Cast") == 0) return fold_cast(call, in[0]);
+  if (strcmp(type, "ScatterND") == 0) return fold_scatter(call, in);
+  if (strcmp(type, "MatMul") == 0) return fold_matmul(call, in);
   return in[0]->rank == 1 ? fold_product(call, in[0]) : 0;
 }

@@ -18,10 +18,11 @@ static int with_constant(const struct call *call, const char *op, struct value *
   int node;
   if (t->rank > v->rank) {
     if (imp->batched || t->rank + imp->lead > BR_MAX_RANK) BR_FAIL(BR_ERROR_DATA, "a constant of %d dimensions and values of %d", t->rank, v->rank);
-    for (int i = 0; i < t->rank; i++) d[i] = i < t->rank - v->rank ? 1 : v->d[i - (t->rank - v->rank)];
-    BR_TRY(call_reshaped(call, v, t->rank, d, &wide));
+    BR_TRY(call_raised(call, v, t->rank, &wide));
     v = &wide;
   }
+  int at = v->batch - (v->rank - t->rank); /* of the constant's axes */
+  if (imp->single && at >= 0 && v->d[v->batch] == 1 && t->d[at] != 1) BR_FAIL(BR_ERROR_DATA, "a constant that differs between the samples of a batch");
   if (imp->batched && t->rank == v->rank && t->d[0] != 1) BR_FAIL(BR_ERROR_DATA, "a constant that differs between the samples of a batch");
   node = v->node;
   if (v->flat_rank && t->count != 1) BR_TRY(call_ordered(call, v, v->order, &node));
@@ -247,7 +248,7 @@ int map_softmax(const struct call *call) {
     BR_TRY(call_reshaped(call, v, axis + 1, d, &merged));
     x = &merged;
   }
-  if (call->imp->batched && axis == 0) BR_FAIL(BR_ERROR_DATA, "works along the batch");
+  if (axis == (call->imp->batched ? 0 : x->batch)) BR_FAIL(BR_ERROR_DATA, "works along the batch");
   for (int i = 0; i < x->rank; i++)
     if (x->order[i] != axis) order[n++] = x->order[i];
   order[n] = axis;
@@ -287,11 +288,18 @@ static int dense(const struct call *call, struct value *x, const int *order, str
 /* Matrices of equal rank, at least 2, both as nodes. */
 static int product(const struct call *call, struct value *a, struct value *b, const int *order_a, const int *order_b, struct value *out) {
   int na, nb, node, order[BR_MAX_RANK];
+  if (call->imp->single && ((b->batch >= 0 && b->batch >= b->rank - 2) || (a->batch >= 0 && a->batch == a->rank - 1))) BR_FAIL(BR_ERROR_DATA, "works along the batch");
   BR_TRY(call_ordered(call, a, order_a, &na));
   BR_TRY(call_ordered(call, b, order_b, &nb));
   BR_TRY(call_line(call, &node, "matmul %s %s", call_node_name(call, na), call_node_name(call, nb)));
   order_plain(a->rank, order);
   return call_value(call, node, a->rank, order, ONNX_FLOAT, out);
+}
+
+int call_product(const struct call *call, struct value *a, struct value *b, struct value *out) {
+  int order[BR_MAX_RANK];
+  order_plain(BR_MAX_RANK, order);
+  return product(call, a, b, order, order, out);
 }
 
 int map_matmul(const struct call *call) {
@@ -313,8 +321,7 @@ int map_matmul(const struct call *call) {
   struct value x = wide_a, y = wide_b;
   if (x.rank < y.rank) BR_TRY(call_raised(call, &wide_a, y.rank, &x));
   if (y.rank < x.rank) BR_TRY(call_raised(call, &wide_b, x.rank, &y));
-  order_plain(x.rank, order);
-  BR_TRY(product(call, &x, &y, order, order, &out));
+  BR_TRY(call_product(call, &x, &y, &out));
   last = out;
   if (row || column) {
     int64_t d[BR_MAX_RANK];
@@ -335,7 +342,7 @@ int map_gemm(const struct call *call) {
   BR_TRY(call_as_node(call, a));
   int rank_b = b->constant ? b->constant->rank : b->rank;
   if (a->rank != 2 || rank_b != 2) BR_FAIL(BR_ERROR_DATA, "works on matrices, not on %d and %d dimensions", a->rank, rank_b);
-  if (turn_a && call->imp->batched) BR_FAIL(BR_ERROR_DATA, "transA turns the batch");
+  if (turn_a && (call->imp->batched || call->imp->single)) BR_FAIL(BR_ERROR_DATA, "transA turns the batch");
   order_plain(2, order);
   struct tensor *c = call_has(call, 2) ? call->in[2]->constant : NULL;
   if (b->constant) {

@@ -11,9 +11,11 @@ static int need(const struct call *call, int n) {
   return call_as_node(call, call->in[0]);
 }
 
-static int reshaped(const struct call *call, int rank, const int64_t *d) {
+/* batch: where it comes to lie, -1 where its place follows from the sizes. */
+static int reshaped(const struct call *call, int rank, const int64_t *d, int batch) {
   struct value out;
   BR_TRY(call_reshaped(call, call->in[0], rank, d, &out));
+  if (batch >= 0 && call->imp->single) out.batch = batch;
   out.type = call->in[0]->type;
   return call_result_same(call, 0, &out);
 }
@@ -37,7 +39,7 @@ int map_reshape(const struct call *call) {
   }
   if (open >= 0 && all % known == 0) d[open] = all / known, known = all;
   if (known != all) BR_FAIL(BR_ERROR_DATA, "%lld values do not have the sizes wanted", (long long)all);
-  return reshaped(call, n, d);
+  return reshaped(call, n, d, -1);
 }
 
 int map_flatten(const struct call *call) {
@@ -46,9 +48,9 @@ int map_flatten(const struct call *call) {
   int64_t axis = call_int(call, "axis", 1), d[2] = {1, 1};
   if (axis < 0) axis += v->rank;
   if (axis < 0 || axis > v->rank) BR_FAIL(BR_ERROR_DATA, "axis %lld of %d", (long long)axis, v->rank);
-  if (call->imp->batched && axis == 0) BR_FAIL(BR_ERROR_DATA, "joins the samples of the batch");
+  if ((call->imp->batched || call->imp->single) && axis == 0) BR_FAIL(BR_ERROR_DATA, "joins the samples of the batch");
   for (int i = 0; i < v->rank; i++) d[i >= axis] *= v->d[i];
-  return reshaped(call, 2, d);
+  return reshaped(call, 2, d, -1);
 }
 
 int map_squeeze(const struct call *call) {
@@ -64,9 +66,14 @@ int map_squeeze(const struct call *call) {
     if (v->d[axis] != 1) BR_FAIL(BR_ERROR_DATA, "axis %d has %lld values", axis, (long long)v->d[axis]);
     gone[axis] = true;
   }
-  for (int i = 0; i < v->rank; i++)
-    if (n < 0 ? v->d[i] != 1 || (i == 0 && call->imp->batched) : !gone[i]) d[rank++] = v->d[i];
-  return reshaped(call, rank, d);
+  int batch = -1;
+  for (int i = 0; i < v->rank; i++) {
+    if (n < 0 ? v->d[i] == 1 && i != (call->imp->batched ? 0 : v->batch) : gone[i]) continue;
+    if (i == v->batch) batch = rank;
+    d[rank++] = v->d[i];
+  }
+  if (v->batch >= 0 && batch < 0) BR_FAIL(BR_ERROR_DATA, "takes the batch away");
+  return reshaped(call, rank, d, batch);
 }
 
 int map_unsqueeze(const struct call *call) {
@@ -84,15 +91,31 @@ int map_unsqueeze(const struct call *call) {
     fresh[axis] = true;
   }
   if (call->imp->batched && fresh[0]) BR_FAIL(BR_ERROR_DATA, "moves the batch");
-  for (int i = 0, from = 0; i < v->rank + n; i++) d[i] = fresh[i] ? 1 : v->d[from++];
-  return reshaped(call, v->rank + n, d);
+  int batch = -1;
+  for (int i = 0, from = 0; i < v->rank + n; i++) {
+    if (!fresh[i] && from == v->batch) batch = i;
+    d[i] = fresh[i] ? 1 : v->d[from++];
+  }
+  return reshaped(call, v->rank + n, d, batch);
+}
+
+int call_turned(const struct call *call, struct value *v, const int *perm, struct value *out) {
+  int at[BR_MAX_RANK], node;
+  if (call->imp->batched && perm[0] != 0) BR_FAIL(BR_ERROR_DATA, "moves the batch");
+  BR_TRY(call_ordered(call, v, v->order, &node)); /* no flattened picture */
+  *out = *v;
+  for (int i = 0; i < v->rank; i++) at[perm[i]] = i, out->d[i] = v->d[perm[i]];
+  for (int i = 0; i < v->rank; i++) out->order[i] = at[v->order[i]];
+  out->other = -1;
+  if (v->batch >= 0) out->batch = at[v->batch];
+  return BR_OK;
 }
 
 int map_transpose(const struct call *call) {
   BR_TRY(need(call, 1));
-  struct value *v = call->in[0], turned = *v;
+  struct value *v = call->in[0], turned;
   int64_t turn[BR_MAX_RANK];
-  int n, at[BR_MAX_RANK], node;
+  int n, perm[BR_MAX_RANK];
   bool seen[BR_MAX_RANK] = {false};
   BR_TRY(call_ints(call, "perm", turn, BR_MAX_RANK, &n));
   if (n < 0)
@@ -101,16 +124,9 @@ int map_transpose(const struct call *call) {
   for (int i = 0; i < n; i++) {
     if (turn[i] < 0 || turn[i] >= n || seen[turn[i]]) BR_FAIL(BR_ERROR_DATA, "perm must name every axis once");
     seen[turn[i]] = true;
-    at[turn[i]] = i;
+    perm[i] = (int)turn[i];
   }
-  if (call->imp->batched && turn[0] != 0) BR_FAIL(BR_ERROR_DATA, "moves the batch");
-  BR_TRY(call_ordered(call, v, v->order, &node)); /* no flattened picture */
-  turned = *v;
-  for (int i = 0; i < n; i++) {
-    turned.d[i] = v->d[turn[i]];
-    turned.order[i] = at[v->order[i]];
-  }
-  turned.other = -1;
+  BR_TRY(call_turned(call, v, perm, &turned));
   return call_result_same(call, 0, &turned);
 }
 
@@ -162,7 +178,7 @@ int map_slice(const struct call *call) {
     end = step > 0 ? clamp(end, 0, size) : clamp(end, -1, size - 1);
     int64_t count = step > 0 ? (end - start + step - 1) / step : (start - end - step - 1) / -step;
     if (count < 1) BR_FAIL(BR_ERROR_DATA, "nothing is left of axis %d", axis);
-    if (call->imp->batched && axis == 0) {
+    if (axis == (call->imp->batched ? 0 : v.batch)) {
       if (start == 0 && step == 1 && ends[i] > (int64_t)1 << 30) continue; /* the whole batch */
       BR_FAIL(BR_ERROR_DATA, "takes some of the samples of the batch");
     }
@@ -300,8 +316,7 @@ static int broadcast(const struct call *call, struct value *v, int rank, const i
   int64_t sizes[BR_MAX_RANK], repeats[BR_MAX_RANK];
   struct value wide;
   for (int i = 0; i < rank; i++) sizes[i] = i < rank - v->rank ? 1 : v->d[i - (rank - v->rank)];
-  if (call->imp->batched && rank != v->rank) BR_FAIL(BR_ERROR_DATA, "values of %d and of %d dimensions meet along the batch", v->rank, rank);
-  BR_TRY(call_reshaped(call, v, rank, sizes, &wide));
+  BR_TRY(call_raised(call, v, rank, &wide));
   for (int i = 0; i < rank; i++) {
     if (sizes[i] != 1 && d[i] != sizes[i] && d[i] != 1) BR_FAIL(BR_ERROR_DATA, "%lld values along an axis of %lld", (long long)sizes[i], (long long)d[i]);
     repeats[i] = sizes[i] == 1 ? d[i] : 1;

@@ -16,14 +16,19 @@ static int pictures(const struct call *call, struct value *v, struct value *pict
   *picture = *v;
   if (v->rank == 3) BR_TRY(call_reshaped(call, v, 4, (int64_t[]){v->d[0], v->d[1], 1, v->d[2]}, picture));
   order_channels_last(4, order);
-  return call_ordered(call, v->rank == 3 ? picture : v, order, node);
+  BR_TRY(call_ordered(call, v->rank == 3 ? picture : v, order, node));
+  if (call->imp->batched) return BR_OK;
+  if (picture->d[0] != 1) BR_FAIL(BR_ERROR_DATA, "works on %lld pictures of one sample; 1 is supported", (long long)picture->d[0]);
+  return call_resized(call, node, 3, (int64_t[]){picture->d[2], picture->d[3], picture->d[1]});
 }
 
 /* The net's node as output i: pictures, or the sequence they were. */
 static int finish_output(const struct call *call, int i, int node, int rank, enum onnx_type type) {
   int order[BR_MAX_RANK];
   struct value v, out;
+  const struct br_shape *made = &call->imp->graph->nodes[node].shape;
   order_channels_last(4, order);
+  if (!call->imp->batched) BR_TRY(call_resized(call, &node, 4, (int64_t[]){1, made->d[1], made->d[2], made->d[3]}));
   if (rank == 4) return call_result(call, i, node, 4, order, type);
   BR_TRY(call_value(call, node, 4, order, type, &v));
   BR_TRY(call_reshaped(call, &v, 3, (int64_t[]){v.d[0], v.d[1], v.d[3]}, &out));
@@ -236,6 +241,7 @@ int map_layernorm(const struct call *call) {
     d[i < axis ? i : axis] = v->d[i];
     if (i >= axis) width *= v->d[i];
   }
+  if (v->batch >= axis) BR_FAIL(BR_ERROR_DATA, "works along the batch");
   d[axis] = width;
   BR_TRY(call_reshaped(call, v, axis + 1, d, &merged));
   order_plain(axis + 1, order);

@@ -2,7 +2,13 @@
  *
  * Every value of the file is a constant or a node of the net. A node's tensor may have its axes in another order than the file's: `order` says so, and
  * a transpose is only made where an operator needs one order. So the transposes of exporters, and the change from N,C,H,W to N,H,W,C, cost nothing where
- * they meet each other. Constants are numbers and are folded. */
+ * they meet each other. Constants are numbers and are folded.
+ *
+ * A file is understood in one of three ways, the first that fits:
+ *   batched  axis 0 of every value is the batch, and the net's
+ *   single   the file is worked out for one sample, which is a tensor of its own behind the net's batch: the batch may move to other axes and be joined with
+ *            them (windows of attention), as long as nothing mixes samples; each value knows where it is
+ *   whole    the file works along the batch: its whole input is one sample of the net */
 #ifndef NET_ONNX_ONNX_H
 #define NET_ONNX_ONNX_H
 
@@ -34,6 +40,7 @@ struct value {
   int rank;
   int64_t d[BR_MAX_RANK];   /* sizes as in the file, for one sample */
   int order[BR_MAX_RANK];   /* axis i of the net's tensor (behind its lead) is axis order[i] of the file's */
+  int batch;                /* single: the axis of the file's with the batch, which its other values lie behind; -1: none */
   int other, other_order[BR_MAX_RANK]; /* the same values in another order, once that was made; -1: not yet */
   /* A flattened picture whose values are not yet in the file's order: rows of the weights that follow are put in order instead. */
   int flat_rank;            /* 0: it is not such */
@@ -56,7 +63,7 @@ struct importer {
   const char *path, *folder_end; /* the folder of the file is path .. folder_end */
   const Onnx__ModelProto *model;
   int64_t opset;
-  bool batched;
+  bool batched, single;
   int lead; /* axes of the net in front of the file's: 0 batched, else 1 */
   struct br_graph *graph;
   struct value **table; /* by hash of the name */
@@ -65,6 +72,7 @@ struct importer {
   size_t n_weights, weights_capacity;
   struct block *blocks; /* everything allocated, freed together */
   int made;             /* for names */
+  size_t done;          /* nodes of the file that are translated */
 };
 
 /* One node of the file. */
@@ -136,6 +144,8 @@ int call_as_node(const struct call *call, struct value *v); /* makes it one, in 
 int call_raised(const struct call *call, struct value *v, int rank, struct value *out);
 /* Axis of the net's tensor where the file's axis lies; fails for the batch. */
 int call_net_axis(const struct call *call, const struct value *v, int axis, int *out);
+/* A node of the net for one sample, without its axis of one behind the batch or with one more, of these sizes behind it. */
+int call_resized(const struct call *call, int *node, int n, const int64_t *sizes);
 /* The value with other sizes (the same count, in the file's order). */
 int call_reshaped(const struct call *call, struct value *v, int rank, const int64_t *d, struct value *out);
 
@@ -145,11 +155,15 @@ int call_binary(const struct call *call, const char *op, struct value *a, struct
 int call_scalar(const struct call *call, const char *op, struct value *v, double number, struct value *out);
 int call_unary(const struct call *call, const char *line, struct value *v, struct value *out);
 int call_reduced(const struct call *call, const char *op, struct value *v, const bool *axes, struct value *out);
+/* The product of matrices of equal rank, at least 2, in the file's order of axes. */
+int call_product(const struct call *call, struct value *a, struct value *b, struct value *out);
 /* map_statistics.c: BatchNormalization in training mode, and outputs 1 and 2 of LayerNormalization. */
 int call_batch_statistics(const struct call *call);
 int call_row_statistics(const struct call *call, struct value *v, int axis);
 /* map_shape.c */
 int call_sliced(const struct call *call, struct value *v, int axis, int64_t start, int64_t size, int64_t step, struct value *out);
+/* Axis i of the result is axis perm[i]: only how the tensor is seen. */
+int call_turned(const struct call *call, struct value *v, const int *perm, struct value *out);
 int call_tiled(const struct call *call, struct value *v, const int64_t *repeats, struct value *out); /* one repeat per axis of the file's */
 
 /* fold.c: 1 done, 0 cannot, negative failed */
@@ -170,7 +184,7 @@ int br__onnx_map(struct call *call);
   X(Unsqueeze, map_unsqueeze, NODE) X(Expand, map_expand, NODE) X(Tile, map_tile, NODE) X(Gather, map_gather, NODE) X(ArgMax, map_arg, NODE)        \
   X(ArgMin, map_arg, NODE) X(TopK, map_topk, NODE) X(Shape, map_shape, ANY) X(Size, map_size, ANY) X(Cast, map_cast, NODE)                          \
   X(Identity, map_identity, ANY) X(Dropout, map_dropout, ANY) X(Where, map_where, ANY) X(Div, map_div, ANY) X(Mod, map_mod, ANY)                    \
-  X(NonMaxSuppression, map_nms, NODE) X(Sum, map_fold_many, ANY) X(Min, map_fold_many, ANY) X(Max, map_fold_many, ANY) X(Mean, map_mean, ANY)
+  X(NonMaxSuppression, map_nms, NODE) X(Einsum, map_einsum, NODE) X(Sum, map_fold_many, ANY) X(Min, map_fold_many, ANY) X(Max, map_fold_many, ANY) X(Mean, map_mean, ANY)
 
 #define X(name, function, input) int function(const struct call *call);
 ONNX_OPERATORS(X)

@@ -1,5 +1,5 @@
-/* Reading an ONNX file: the nodes that its outputs need are translated in order into lines of the net, then the parameters are filled in. It is tried with
- * axis 0 as the batch; a file that works along that axis becomes a net for one sample, which is the whole tensor. */
+/* Reading an ONNX file: the nodes that its outputs need are translated in order into lines of the net, then the parameters are filled in. The three ways
+ * to understand its batch (onnx.h) are tried in turn. */
 #include "net/onnx/onnx.h"
 
 #include <bramble/base/error.h>
@@ -71,13 +71,13 @@ static int input_sizes(const struct importer *imp, const Onnx__ValueInfoProto *i
     bool bad = dim && dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE && (dim->dim_value < -1 || dim->dim_value > 1 << 30);
     d[i] = fixed ? dim->dim_value : given ? given->d[i] : i == 0 ? 1 : *rank == 4 && i == 2 ? options->H : *rank == 4 && i == 3 ? options->W : 0;
     if (bad) BR_FAIL(BR_ERROR_DATA, "input %.80s: dimension %d is %lld", info->name, i, (long long)dim->dim_value);
-    if (fixed && given && given->d[i] != d[i] && !(i == 0 && imp->batched)) BR_FAIL(BR_ERROR_DATA, "input %.80s: dimension %d is %lld, %lld are given", info->name, i, (long long)d[i], (long long)given->d[i]);
+    if (fixed && given && given->d[i] != d[i] && !(i == 0 && (imp->batched || imp->single))) BR_FAIL(BR_ERROR_DATA, "input %.80s: dimension %d is %lld, %lld are given", info->name, i, (long long)d[i], (long long)given->d[i]);
     if (d[i] < 1) BR_FAIL(BR_ERROR_DATA, "input %.80s: dimension %d is open; give the size of its pictures, as in --input 224 or --input 240x320", info->name, i);
   }
   *type = t->elem_type == ONNX__TENSOR_PROTO__DATA_TYPE__BOOL ? ONNX_BOOL
           : t->elem_type == ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT || t->elem_type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE || t->elem_type == ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16 || t->elem_type == ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16 ? ONNX_FLOAT
                                                                                                                                                                                                                                                : ONNX_INT;
-  if (imp->batched && *rank > 0) d[0] = 1;
+  if ((imp->batched || imp->single) && *rank > 0) d[0] = 1;
   return BR_OK;
 }
 
@@ -90,6 +90,18 @@ static void describe(const struct value *v, const char *name, struct br_border_t
   t->chosen = v->chosen;
 }
 
+/* Input nodes come first; then, where the file's tensors have an axis of one for the one sample, so do the values. */
+static int widen_inputs(struct importer *imp, const Onnx__GraphProto *g) {
+  for (size_t i = 0; i < g->n_input && imp->single; i++) {
+    struct value *v = br__onnx_find(imp, g->input[i]->name);
+    int64_t sizes[BR_MAX_RANK];
+    if (!v || v->constant) continue;
+    struct call call = {.imp = imp, .node = &(Onnx__NodeProto){.n_output = 1, .output = (char *[]){g->input[i]->name}}};
+    BR_TRY(call_resized(&call, &v->node, call_behind(imp, v->rank, v->d, v->order, sizes), sizes));
+  }
+  return BR_OK;
+}
+
 static int add_inputs(struct importer *imp, const Onnx__GraphProto *g, const struct br_onnx_options *options, struct br_border *border) {
   BR_TRY(br_memory_alloc(g->n_input, sizeof *border->inputs, "border", &border->inputs));
   for (size_t i = 0; i < g->n_input; i++) {
@@ -97,26 +109,31 @@ static int add_inputs(struct importer *imp, const Onnx__GraphProto *g, const str
     if (!name || !name[0]) BR_FAIL(BR_ERROR_DATA, "input %zu has no name", i);
     if (is_initializer(g, name)) continue;
     int rank = 0, order[BR_MAX_RANK], node;
-    int64_t d[BR_MAX_RANK], sizes[BR_MAX_RANK];
+    int64_t d[BR_MAX_RANK] = {0}, sizes[BR_MAX_RANK];
     enum onnx_type type = ONNX_FLOAT;
     char text[160];
     BR_TRY(input_sizes(imp, g->input[i], border->n_inputs, options, &rank, d, &type));
-    if (imp->batched && rank < 1) BR_FAIL(BR_ERROR_DATA, "input %.80s has no batch", name);
+    bool sampled = imp->batched || imp->single;
+    if (sampled && rank < 1) BR_FAIL(BR_ERROR_DATA, "input %.80s has no batch", name);
+    if (sampled && rank == 1) BR_FAIL(BR_ERROR_DATA, "input %.80s has nothing behind its batch", name);
     if (rank + imp->lead > BR_MAX_RANK) BR_FAIL(BR_ERROR_DATA, "input %.80s has %d dimensions; at most %d are possible here", name, rank, BR_MAX_RANK - imp->lead);
     order_plain(rank, order);
-    if (rank == 4 && imp->batched) order_channels_last(rank, order);
-    int n = call_behind(imp, rank, d, order, sizes);
-    call_numbers(sizes, n, text);
+    if (rank == 4 && sampled) order_channels_last(rank, order);
+    int n = call_behind(imp, rank, d, order, sizes), first = imp->single; /* its 1 comes behind */
+    call_numbers(sizes + first, n - first, text);
     for (char *p = text; *p; p++)
       if (*p == 'x') *p = ' ';
     struct call call = {.imp = imp, .node = &(Onnx__NodeProto){.n_output = 1, .output = (char *[]){(char *)(uintptr_t)name}}};
+    struct value *v;
     BR_TRY(call_line(&call, &node, "input %s", text));
-    BR_TRY(call_result(&call, 0, node, rank, order, type));
-    if (imp->batched && rank == 1) BR_FAIL(BR_ERROR_DATA, "input %.80s has nothing behind its batch", name);
-    describe(br__onnx_find(imp, name), name, &border->inputs[border->n_inputs++]);
+    BR_TRY(br__onnx_add(imp, name, &v));
+    v->type = type, v->node = node, v->rank = rank, v->batch = imp->single ? 0 : -1;
+    memcpy(v->d, d, sizeof v->d);
+    memcpy(v->order, order, sizeof v->order);
+    describe(v, name, &border->inputs[border->n_inputs++]);
   }
   if (border->n_inputs == 0) BR_FAIL(BR_ERROR_DATA, "the graph has no input");
-  return BR_OK;
+  return widen_inputs(imp, g);
 }
 
 static int add_initializers(struct importer *imp, const Onnx__GraphProto *g) {
@@ -133,6 +150,17 @@ static int add_initializers(struct importer *imp, const Onnx__GraphProto *g) {
   return BR_OK;
 }
 
+/* single: the answer without its axis of one for the sample, which is the net's batch outside. */
+static int narrow_output(const struct call *call, struct value *v, int *node) {
+  int64_t sizes[BR_MAX_RANK];
+  int order[BR_MAX_RANK] = {0}, n = 0;
+  if (v->batch != 0 || v->d[0] != 1) BR_FAIL(BR_ERROR_DATA, "output %.80s does not have the batch as its axis 0", v->name);
+  for (int i = 0; i < v->rank; i++)
+    if (v->order[i] != 0) order[1 + n] = v->order[i], sizes[n++] = v->d[v->order[i]];
+  memcpy(v->order, order, sizeof order);
+  return n ? call_resized(call, node, n, sizes) : BR_OK;
+}
+
 /* The answers; one that is an input or a constant gets a node of its own. */
 static int add_outputs(struct importer *imp, const Onnx__GraphProto *g, struct br_border *border) {
   char line[7000] = "";
@@ -145,12 +173,14 @@ static int add_outputs(struct importer *imp, const Onnx__GraphProto *g, struct b
     struct value *v = br__onnx_find(imp, name);
     if (!v) BR_FAIL(BR_ERROR_DATA, "output %.80s is made by no node", name);
     struct call call = {.imp = imp, .node = &(Onnx__NodeProto){.n_output = 1, .output = (char *[]){(char *)(uintptr_t)name}}};
-    if (v->constant && imp->batched) BR_FAIL(BR_ERROR_DATA, "output %.80s is the same for every sample of the batch", name);
+    if (v->constant && (imp->batched || imp->single)) BR_FAIL(BR_ERROR_DATA, "output %.80s is the same for every sample of the batch", name);
     BR_TRY(call_as_node(&call, v));
     int node = v->node;
     if (v->flat_rank) BR_TRY(call_ordered(&call, v, v->order, &node));
+    struct value inner = *v;
+    if (imp->single) BR_TRY(narrow_output(&call, &inner, &node));
     if (imp->graph->nodes[node].n_inputs == 0) BR_TRY(call_line(&call, &node, "tile %s repeats=1", call_node_name(&call, node)));
-    describe(v, name, &border->outputs[border->n_outputs++]);
+    describe(&inner, name, &border->outputs[border->n_outputs++]);
     used += (size_t)snprintf(line + used, sizeof line - used, " %s", call_node_name(&call, node));
     last = node;
   }
@@ -170,6 +200,7 @@ static int translate(struct importer *imp, const struct br_onnx_options *options
   BR_TRY(add_inputs(imp, g, options, border));
   BR_TRY(add_initializers(imp, g));
   for (size_t i = 0; i < g->n_node; i++) {
+    imp->done = i;
     if (!needed[i]) continue;
     struct call call = {.imp = imp, .node = g->node[i]};
     int status = g->node[i]->op_type && g->node[i]->op_type[0] ? br__onnx_map(&call) : br_error_set(BR_ERROR_DATA, "has no operator");
@@ -230,13 +261,15 @@ static int make_model(struct importer *imp, const struct br_border *border, stru
   return status;
 }
 
-static int attempt(const char *path, const Onnx__ModelProto *message, bool batched, const struct br_onnx_options *options, struct br_model **out) {
-  struct importer imp = {.path = path, .folder_end = strrchr(path, '/') ? strrchr(path, '/') + 1 : path, .model = message, .batched = batched, .lead = !batched};
-  struct br_border border = {.batched = batched};
+/* One way to understand the file; *done: how many of its nodes that went. */
+static int attempt(const char *path, const Onnx__ModelProto *message, bool batched, bool single, const struct br_onnx_options *options, size_t *done, struct br_model **out) {
+  struct importer imp = {.path = path, .folder_end = strrchr(path, '/') ? strrchr(path, '/') + 1 : path, .model = message, .batched = batched, .single = single, .lead = !batched};
+  struct br_border border = {.batched = batched || single};
   int status = find_opset(&imp);
   if (status == BR_OK) status = br__graph_open(path, &imp.graph);
   if (status == BR_OK) status = translate(&imp, options, &border);
   if (status == BR_OK) status = make_model(&imp, &border, out);
+  *done = imp.done;
   br_border_free(&border);
   br__onnx_free(&imp);
   return status;
@@ -255,16 +288,22 @@ static int one_line(int status) {
 int br_onnx_read(const char *path, const struct br_onnx_options *options, struct br_model **out) {
   Onnx__ModelProto *message;
   static const struct br_onnx_options none;
-  char first[1024];
+  static const struct {
+    bool batched, single;
+  } ways[] = {{true, false}, {false, true}, {false, false}};
+  char message_of_best[1024];
+  size_t done, best = 0;
   *out = NULL;
   if (!options) options = &none;
   BR_TRY(br__onnx_load(path, &message));
-  int status = attempt(path, message, true, options, out);
-  if (status == BR_ERROR_DATA) {
-    snprintf(first, sizeof first, "%s", br_error_message());
-    status = attempt(path, message, false, options, out);
-    if (status != BR_OK) br_error_set(status, "%s: %s", path, first);
+  int status = BR_ERROR_DATA;
+  for (int i = 0; i < 3 && status == BR_ERROR_DATA; i++) {
+    status = attempt(path, message, ways[i].batched, ways[i].single, options, &done, out);
+    if (status != BR_ERROR_DATA || (i > 0 && done <= best)) continue;
+    best = done;
+    snprintf(message_of_best, sizeof message_of_best, "%s", br_error_message()); /* of the way that went furthest */
   }
+  if (status == BR_ERROR_DATA) br_error_set(status, "%s: %s", path, message_of_best);
   br__onnx_unload(message);
   return one_line(status);
 }
