@@ -1,44 +1,7 @@
 /* Boosting against the closed formula of its paper, by an exhaustive search written again here; its limits, stopping, files and refusals. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "table_fixture.h"
 
-#include <bramble/base/error.h>
-#include <bramble/base/memory.h>
 #include <bramble/base/random.h>
-#include <bramble/table/evaluate.h>
-#include <bramble/table/generate.h>
-#include <bramble/table/task.h>
-
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-static struct br_comm *comm;
-static struct br_team *team;
-static char folder[] = "/tmp/bramble-boost-XXXXXX", path[64], model_path[64];
-
-static int setup(void **state) {
-  (void)state;
-  if (!mkdtemp(folder)) return -1;
-  snprintf(path, sizeof path, "%s/t.csv", folder);
-  snprintf(model_path, sizeof model_path, "%s/m.safetensors", folder);
-  return br_comm_open_self(&comm) || br_team_open(3, &team);
-}
-
-static int teardown(void **state) {
-  (void)state;
-  unlink(path);
-  unlink(model_path);
-  rmdir(folder);
-  br_team_close(team);
-  br_comm_close(comm);
-  return br_memory_held_bytes() != 0;
-}
 
 static const struct br_boost_settings plain = {.trees = 3, .max_depth = 1, .min_rows = 1, .rate = 0.3, .l2 = 1, .rows_share = 1, .columns_share = 1};
 
@@ -138,8 +101,6 @@ static void test_classes_by_formula(void **state) {
 }
 
 /* --- larger tables ------------------------------------------------------------------------------------------------------- */
-
-static double fact(const json_t *report, const char *group, const char *name) { return json_number_value(json_object_get(group ? json_object_get(report, group) : report, name)); }
 
 static void test_three_classes(void **state) {
   (void)state;

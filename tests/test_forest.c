@@ -1,43 +1,5 @@
 /* Forests: better than their trees, honest out of bag, the mean of what is in the file; extremely randomised trees; refusals. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
-#include <bramble/base/error.h>
-#include <bramble/base/memory.h>
-#include <bramble/table/evaluate.h>
-#include <bramble/table/generate.h>
-#include <bramble/table/task.h>
-
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-static struct br_comm *comm;
-static struct br_team *team;
-static char folder[] = "/tmp/bramble-forest-XXXXXX", path[64], model_path[64];
-
-static int setup(void **state) {
-  (void)state;
-  if (!mkdtemp(folder)) return -1;
-  snprintf(path, sizeof path, "%s/t.csv", folder);
-  snprintf(model_path, sizeof model_path, "%s/m.safetensors", folder);
-  return br_comm_open_self(&comm) || br_team_open(3, &team);
-}
-
-static int teardown(void **state) {
-  (void)state;
-  unlink(path);
-  unlink(model_path);
-  rmdir(folder);
-  br_team_close(team);
-  br_comm_close(comm);
-  return br_memory_held_bytes() != 0;
-}
+#include "table_fixture.h"
 
 static int train(const char *target, const struct br_forest_settings *settings, size_t memory, struct br_table_model **model, json_t *report) {
   struct br_task_data data;
@@ -51,8 +13,6 @@ static int train(const char *target, const struct br_forest_settings *settings, 
   br_task_close(&data);
   return status;
 }
-
-static double fact(const json_t *report, const char *group, const char *name) { return json_number_value(json_object_get(json_object_get(report, group), name)); }
 
 static const struct br_forest_settings plain = {.tree = {.max_depth = 20, .min_rows = 1}, .trees = 25};
 

@@ -1,42 +1,7 @@
 /* Logistic regression at its optimum: fitted shares are the data's own, and the score equations hold; files; refusals. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "table_fixture.h"
 
-#include <bramble/base/error.h>
-#include <bramble/base/memory.h>
 #include <bramble/base/random.h>
-#include <bramble/table/task.h>
-
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-static struct br_comm *comm;
-static struct br_team *team;
-static char folder[] = "/tmp/bramble-logistic-XXXXXX", path[64], model_path[64];
-
-static int setup(void **state) {
-  (void)state;
-  if (!mkdtemp(folder)) return -1;
-  snprintf(path, sizeof path, "%s/t.csv", folder);
-  snprintf(model_path, sizeof model_path, "%s/m.safetensors", folder);
-  return br_comm_open_self(&comm) || br_team_open(3, &team);
-}
-
-static int teardown(void **state) {
-  (void)state;
-  unlink(path);
-  unlink(model_path);
-  rmdir(folder);
-  br_team_close(team);
-  br_comm_close(comm);
-  return br_memory_held_bytes() != 0;
-}
 
 static int train(double l2, struct br_table_model **model) {
   struct br_task_data data;

@@ -1,46 +1,9 @@
 /* Models of tables: linear regression against NIST's certified values, trees against an exhaustive search, files and answers. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "table_fixture.h"
 
-#include <bramble/base/error.h>
 #include <bramble/base/hash.h>
-#include <bramble/base/memory.h>
 #include <bramble/base/random.h>
-#include <bramble/table/evaluate.h>
-#include <bramble/table/task.h>
-
 #include "table/math.h"
-
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-static struct br_comm *comm;
-static struct br_team *team;
-static char folder[] = "/tmp/bramble-table-XXXXXX", path[64], model_path[64];
-
-static int setup(void **state) {
-  (void)state;
-  if (!mkdtemp(folder)) return -1;
-  snprintf(path, sizeof path, "%s/t.csv", folder);
-  snprintf(model_path, sizeof model_path, "%s/m.safetensors", folder);
-  return br_comm_open_self(&comm) || br_team_open(3, &team);
-}
-
-static int teardown(void **state) {
-  (void)state;
-  unlink(path);
-  unlink(model_path);
-  rmdir(folder);
-  br_team_close(team);
-  br_comm_close(comm);
-  return br_memory_held_bytes() != 0;
-}
 
 static void open_task(struct br_task_options options, struct br_task_data *data) {
   options.csv = (struct br_csv_options){.path = path, .header = -1, .slice_bytes = options.csv.slice_bytes};
@@ -60,16 +23,6 @@ static json_t *train_linear(const char *target, const char *features, struct br_
   return report;
 }
 
-static double fact(const json_t *report, const char *group, const char *name) {
-  const json_t *value = name ? json_object_get(json_object_get(report, group), name) : json_object_get(report, group);
-  assert_non_null(value);
-  return json_number_value(value);
-}
-
-static void near(double got, double wanted, double relative) {
-  if (fabs(got - wanted) > relative * fabs(wanted)) fail_msg("%.17g where %.17g is right", got, wanted);
-}
-
 /* --- linear -------------------------------------------------------------------------------------------------------------- */
 
 static void test_longley(void **state) {
@@ -87,15 +40,15 @@ static void test_longley(void **state) {
     for (int k = 0; k < 7; k++) fprintf(file, "%.10g%c", rows[i][k], k == 6 ? '\n' : ',');
   fclose(file);
   json_t *report = train_linear("y", NULL, (struct br_linear_settings){0});
-  near(fact(report, "intercept", NULL), certified[0][0], 1e-13);
+  near(fact(report, NULL, "intercept"), certified[0][0], 1e-13);
   for (int k = 1; k < 7; k++) {
     char name[4];
     snprintf(name, sizeof name, "x%d", k);
     near(fact(report, "coefficients", name), certified[k][0], 1e-13);
     near(fact(report, "standard_errors", name), certified[k][1], 1e-13);
   }
-  near(fact(report, "r2", NULL), 0.995479004577296, 1e-14);
-  near(fact(report, "rmse", NULL) * sqrt(16. / 9), 304.854073561965, 1e-13);
+  near(fact(report, NULL, "r2"), 0.995479004577296, 1e-14);
+  near(fact(report, NULL, "rmse") * sqrt(16. / 9), 304.854073561965, 1e-13);
   near(fact(report, "p", "x6"), 0.003036803341, 1e-8); /* of t = 4.016 with 9 degrees of freedom */
   json_decref(report);
 }
@@ -117,7 +70,7 @@ static void test_wampler(void **state) {
     }
     fclose(file);
     json_t *report = train_linear("y", NULL, (struct br_linear_settings){0});
-    near(fact(report, "intercept", NULL), 1, 1e-15);
+    near(fact(report, NULL, "intercept"), 1, 1e-15);
     double wanted = 1;
     for (int k = 1; k <= 5; k++) {
       char name[4];
@@ -364,8 +317,8 @@ static void test_measures(void **state) {
   assert_int_equal(br_table_model_open(model_path, &model), BR_OK);
   assert_int_equal(br_table_read_for(comm, team, model, &(struct br_csv_options){.path = path, .header = -1}, &table), BR_OK);
   assert_int_equal(br_table_evaluate(comm, team, model, table, NULL, report), BR_OK);
-  near(fact(report, "r2", NULL), fact(fitted, "r2", NULL), 1e-9);
-  near(fact(report, "rmse", NULL), fact(fitted, "rmse", NULL), 1e-9);
+  near(fact(report, NULL, "r2"), fact(fitted, NULL, "r2"), 1e-9);
+  near(fact(report, NULL, "rmse"), fact(fitted, NULL, "rmse"), 1e-9);
   char out[80];
   snprintf(out, sizeof out, "%s/p.csv", folder);
   assert_int_equal(br_table_predict_csv(comm, team, model, table, false, out, NULL), BR_OK);
