@@ -31,10 +31,12 @@ for n in $ranks; do
     run $n train forest --data t.csv --target class --features a,b,kind --trees 7 --max-depth 8 --split 0.7 --threads $threads --out f.safetensors --json --quiet > forest.$n.$threads || fail "forest on $n ranks"
     run $n train forest --data t.csv --target y --features a,b,kind --trees 4 --extra --max-depth 6 --threads $threads --out e.safetensors --json --quiet > extra.$n.$threads || fail "extra trees on $n ranks"
     run $n train logistic --data t.csv --target class --features a,b,kind --threads $threads --out g.safetensors --json --quiet > logistic.$n.$threads || fail "logistic on $n ranks"
+    run $n train kmeans --data t.csv --features a,b,y --clusters 7 --iterations 15 --threads $threads --out k.safetensors --json --quiet > kmeans.$n.$threads || fail "k-means on $n ranks"
+    run $n train bayes --data t.csv --target class --features a,b,kind --split 0.7 --threads $threads --out v.safetensors --json --quiet > bayes.$n.$threads || fail "Bayes on $n ranks"
     run $n predict t.safetensors --data t.csv --probabilities --threads $threads --out p.csv --json --quiet > predict.$n.$threads || fail "predict on $n ranks"
     run $n eval l.safetensors --data t.csv --threads $threads --json --quiet > eval.$n.$threads || fail "eval on $n ranks"
     run $n inspect t.csv --threads $threads --json --quiet > inspect.$n.$threads || fail "inspect on $n ranks"
-    for what in linear logistic tree forest extra boost stop predict eval inspect; do cmp -s $what.1.1 $what.$n.$threads || fail "$what differs on $n ranks, $threads threads"; done
+    for what in linear logistic tree forest extra boost stop kmeans bayes predict eval inspect; do cmp -s $what.1.1 $what.$n.$threads || fail "$what differs on $n ranks, $threads threads"; done
     [ -f p.first ] || cp p.csv p.first
     cmp -s p.first p.csv || fail "predictions differ on $n ranks, $threads threads"
   done

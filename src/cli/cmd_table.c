@@ -126,11 +126,12 @@ int table_task_options(struct cli *cli, enum br_table_model_kind kind, struct br
   const struct options *o = &cli->options;
   const char *path;
   BR_TRY(need_data(cli, &path));
-  *task = (struct br_task_options){.target = option_text(o, "target"), .features = option_text(o, "features"), .types = option_text(o, "types"), .drop_missing = option_flag(o, "drop-missing") || kind == BR_TABLE_LINEAR || kind == BR_TABLE_LOGISTIC, .train_share = option_float(o, "split"), .seed = (uint64_t)option_int(o, "seed")};
+  *task = (struct br_task_options){.target = option_text(o, "target"), .features = option_text(o, "features"), .types = option_text(o, "types"), .drop_missing = option_flag(o, "drop-missing") || kind == BR_TABLE_LINEAR || kind == BR_TABLE_LOGISTIC || kind == BR_TABLE_KMEANS, .train_share = option_float(o, "split"), .seed = (uint64_t)option_int(o, "seed")};
   int criterion = option_choice(o, "criterion");
   task->classes = kind != BR_TABLE_LINEAR && (criterion == BR_TREE_GINI || criterion == BR_TREE_ENTROPY);
   if (option_given(o, "memory")) task->memory_bytes = (size_t)option_sizes(o, "memory", 0);
-  if (!task->target) BR_FAIL(BR_ERROR_USAGE, "--target is missing: the column to predict");
+  if (kind == BR_TABLE_KMEANS && task->target) BR_FAIL(BR_ERROR_USAGE, "--target: k-means has none; --features names the columns to use");
+  if (kind != BR_TABLE_KMEANS && !task->target) BR_FAIL(BR_ERROR_USAGE, "--target is missing: the column to predict");
   return csv_options(cli, path, &task->csv);
 }
 

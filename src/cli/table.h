@@ -6,7 +6,7 @@
 
 #include <bramble/table/task.h>
 
-/* "linear", "logistic", "tree", "forest", "boost": a kind of model for tables. */
+/* "linear", "logistic", "tree", "forest", "boost", "kmeans", "bayes": a kind of model for tables. */
 bool table_is_kind(const char *word);
 /* A model file of a table. */
 bool table_is_model(const char *path);

@@ -26,6 +26,11 @@ int table_learn(struct cli *cli, struct br_team *team, enum br_table_model_kind 
     struct br_logistic_settings settings = {.l2 = option_float(o, "l2")};
     return br_logistic_train(cli->comm, team, task, &settings, model, report);
   }
+  if (kind == BR_TABLE_KMEANS) {
+    struct br_kmeans_settings settings = {.clusters = (size_t)option_int(o, "clusters"), .iterations = (int)option_int(o, "iterations"), .unscaled = option_flag(o, "unscaled")};
+    return br_kmeans_train(cli->comm, team, task, &settings, model, report);
+  }
+  if (kind == BR_TABLE_BAYES) return br_bayes_train(cli->comm, team, task, model, report);
   if (kind == BR_TABLE_BOOST) {
     struct br_boost_settings settings = boost_settings(o);
     return br_boost_train(cli->comm, team, task, &settings, model, report);

@@ -18,9 +18,7 @@
 struct sums {
   __int128 error, error_square, target, target_square;
   int64_t rows, without, right, unseen;
-  struct br_sum log_loss;
-  uint64_t *score[2]; /* two classes: scores of each class's rows, as ordered keys */
-  size_t scores[2];
+  struct br_sum loss; /* log losses, or squared distances from centres */
 };
 
 struct evaluating {
@@ -28,7 +26,7 @@ struct evaluating {
   const struct br_table *table;
   const struct br_rows *rows;
   struct br__encoder encoder;
-  bool classes, rank_scores;
+  bool classes, clusters, rank_scores;
   double scale; /* 1 / grid */
   struct sums *sums;
   uint64_t *keys[2]; /* room for all scores of this rank, filled from both ends by block */
@@ -57,7 +55,7 @@ static void add_class(struct evaluating *e, struct sums *s, double y, const doub
   s->rows++;
   s->unseen += y < 0;
   s->right += y >= 0 && best == (size_t)y;
-  br_sum_add(&s->log_loss, -br__log(own > 1e-15 ? own : 1e-15));
+  br_sum_add(&s->loss, -br__log(own > 1e-15 ? own : 1e-15));
   if (e->rank_scores && y >= 0) {
     size_t k = (size_t)y;
     e->keys[k][atomic_fetch_add(&e->used[k], 1)] = br__ordered(p[1]);
@@ -68,12 +66,15 @@ static void evaluate_block(struct evaluating *e, struct sums *s, size_t b, doubl
   size_t n = br_table_block_rows(e->table, b), p = e->encoder.n_features;
   uint64_t unknown = 0;
   br__encoder_rows(&e->encoder, b, x, scratch, &unknown);
-  br__encoder_target(&e->encoder, b, y);
+  if (!e->clusters) br__encoder_target(&e->encoder, b, y);
   for (size_t i = 0; i < n; i++) {
     if (e->rows && e->rows->role[b][i] != BR_ROW_TEST) continue;
     br_table_model_predict(e->model, x + i * p, answer);
-    if (isnan(y[i]) || isnan(answer[0])) {
+    if (isnan(answer[0]) || (!e->clusters && isnan(y[i]))) {
       s->without++;
+    } else if (e->clusters) {
+      s->rows++;
+      br_sum_add(&s->loss, br__kmeans_distance(e->model, x + i * p, (size_t)answer[0]));
     } else if (e->classes) {
       add_class(e, s, y[i], answer);
     } else {
@@ -111,7 +112,7 @@ static int sum_up(struct br_comm *comm, struct evaluating *e, int threads) {
     const struct sums *s = &e->sums[t];
     all->error += s->error, all->error_square += s->error_square, all->target += s->target, all->target_square += s->target_square;
     all->rows += s->rows, all->without += s->without, all->right += s->right, all->unseen += s->unseen;
-    br_sum_merge(&all->log_loss, &s->log_loss);
+    br_sum_merge(&all->loss, &s->loss);
   }
   int64_t x[16] = {[12] = all->rows, all->without, all->right, all->unseen};
   __int128 *wide[4] = {&all->error, &all->error_square, &all->target, &all->target_square};
@@ -119,7 +120,7 @@ static int sum_up(struct br_comm *comm, struct evaluating *e, int threads) {
   BR_TRY(br_comm_sum_i64(comm, x, 16));
   for (int i = 0; i < 4; i++) *wide[i] = from_limbs(x + 3 * i);
   all->rows = x[12], all->without = x[13], all->right = x[14], all->unseen = x[15];
-  return br_comm_sum_exact(comm, &all->log_loss, 1);
+  return br_comm_sum_exact(comm, &all->loss, 1);
 }
 
 /* The share of pairs (one of each class) that the scores put in the right order; ties count half. */
@@ -204,7 +205,7 @@ static int evaluate(struct br_comm *comm, struct br_team *team, struct evaluatin
   for (size_t b = 0; b < br_table_blocks(e->table); b++) local += br_table_block_rows(e->table, b);
   for (int k = 0; e->rank_scores && k < 2 && status == BR_OK; k++) status = br_memory_alloc(local, sizeof *e->keys[k], "scores", &e->keys[k]);
   BR_TRY(br_comm_agree(comm, status));
-  if (!e->classes) BR_TRY(find_grid(comm, e));
+  if (!e->classes && !e->clusters) BR_TRY(find_grid(comm, e));
   br_team_run(team, evaluate_part, e);
   status = atomic_load(&e->status);
   if (status != BR_OK) status = br_error_set(status, "no memory for the rows of a block");
@@ -214,12 +215,16 @@ static int evaluate(struct br_comm *comm, struct br_team *team, struct evaluatin
   json_object_set_new(report, "rows", json_integer(s->rows));
   if (s->without) json_object_set_new(report, "rows_without", json_integer(s->without));
   if (s->rows == 0) BR_FAIL(BR_ERROR_DATA, "no row has both a target and an answer: there is nothing to measure");
+  if (e->clusters) {
+    json_object_set_new(report, "inertia", number_or_null(br_sum_value(&s->loss)));
+    return BR_OK;
+  }
   if (!e->classes) {
     report_numbers(e, s, report);
     return BR_OK;
   }
   json_object_set_new(report, "accuracy", json_real((double)s->right / (double)s->rows));
-  json_object_set_new(report, "log_loss", number_or_null(br_sum_value(&s->log_loss) / (double)s->rows));
+  json_object_set_new(report, "log_loss", number_or_null(br_sum_value(&s->loss) / (double)s->rows));
   if (s->unseen) json_object_set_new(report, "classes_unseen", json_integer(s->unseen));
   if (!e->rank_scores) return BR_OK;
   double auc;
@@ -229,8 +234,8 @@ static int evaluate(struct br_comm *comm, struct br_team *team, struct evaluatin
 }
 
 int br_table_evaluate(struct br_comm *comm, struct br_team *team, const struct br_table_model *model, const struct br_table *table, const struct br_rows *rows, json_t *report) {
-  struct evaluating e = {.model = model, .table = table, .rows = rows, .classes = model->target.type == BR_COLUMN_CATEGORY, .rank_scores = model->outputs == 2};
-  BR_TRY(br_comm_agree(comm, br__encoder_open(model, table, true, &e.encoder)));
+  struct evaluating e = {.model = model, .table = table, .rows = rows, .classes = model->target.type == BR_COLUMN_CATEGORY, .clusters = !model->target.name, .rank_scores = model->outputs == 2};
+  BR_TRY(br_comm_agree(comm, br__encoder_open(model, table, !e.clusters, &e.encoder)));
   int status = evaluate(comm, team, &e, report);
   br_memory_free(e.sums);
   br_memory_free(e.keys[0]);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct br__model_class *const classes[BR_TABLE_KINDS] = {&br__linear_class, &br__logistic_class, &br__tree_class, &br__forest_class, &br__boost_class};
+static const struct br__model_class *const classes[BR_TABLE_KINDS] = {&br__linear_class, &br__logistic_class, &br__tree_class, &br__forest_class, &br__boost_class, &br__kmeans_class, &br__bayes_class};
 
 const char *br_table_model_kind_name(enum br_table_model_kind kind) { return classes[kind]->name; }
 
@@ -19,7 +19,7 @@ int br_table_model_kind_parse(const char *name, enum br_table_model_kind *out) {
       *out = (enum br_table_model_kind)k;
       return BR_OK;
     }
-  BR_FAIL(BR_ERROR_USAGE, "%s is no kind of model for tables; there are linear, logistic, tree, forest and boost", name);
+  BR_FAIL(BR_ERROR_USAGE, "%s is no kind of model for tables; there are linear, logistic, tree, forest, boost, kmeans and bayes", name);
 }
 
 /* --- columns ------------------------------------------------------------------------------------------------------------- */

@@ -26,7 +26,10 @@ struct br__model_class {
   char *(*text)(const struct br_table_model *model, size_t most_lines); /* or NULL */
   void (*free)(struct br_table_model *model);
 };
-extern const struct br__model_class br__linear_class, br__logistic_class, br__tree_class, br__forest_class, br__boost_class;
+extern const struct br__model_class br__linear_class, br__logistic_class, br__tree_class, br__forest_class, br__boost_class, br__kmeans_class, br__bayes_class;
+
+/* The squared scaled distance of a row from a cluster's centre. */
+double br__kmeans_distance(const struct br_table_model *model, const double *x, size_t cluster);
 
 /* An empty model of a kind for these columns of a table; target SIZE_MAX: none. */
 int br__model_create(enum br_table_model_kind kind, const struct br_table *table, const size_t *features, size_t n_features, size_t target, struct br_table_model **out);

@@ -7,7 +7,7 @@
 
 /* Measures the model on the rows with a role (rows NULL: all rows of the table). Added to `report`:
  * numbers: rows, r2, rmse, mae; classes: rows, accuracy, log_loss (natural; probabilities below 1e-15 count as that), auc for two
- * classes (exact, ties count half), and classes_unseen, rows whose class the training did not have (they count as wrong). Rows without a
+ * classes (exact, ties count half), and classes_unseen, rows whose class the training did not have (they count as wrong). k-means: rows and inertia. Rows without a
  * target or without an answer are left out and counted as rows_without. All sums are exact: integers on a grid of 2^-44 of the
  * largest target (errors beyond 256 times that count as 256 times), so they are the same bits on any number of ranks.
  * Errors: BR_ERROR_DATA where columns lack. Collective. */

@@ -78,4 +78,17 @@ struct br_boost_settings {
 };
 int br_boost_train(struct br_comm *comm, struct br_team *team, const struct br_task *task, const struct br_boost_settings *settings, struct br_table_model **out, json_t *report);
 
+/* K-means (Lloyd) from a k-means++ start (Arthur and Vassilvitskii 2007), on number columns; rows must not lack a value. Every rank holds its own rows
+ * as doubles. Report: rows, iterations, inertia (the sum of squared scaled distances), clusters [{cluster, rows, centre}]. */
+struct br_kmeans_settings {
+  size_t clusters;
+  int iterations; /* at most */
+  bool unscaled;  /* distances in the columns' own units; otherwise every column is scaled to deviation 1 */
+};
+int br_kmeans_train(struct br_comm *comm, struct br_team *team, const struct br_task *task, const struct br_kmeans_settings *settings, struct br_table_model **out, json_t *report);
+
+/* Naive Bayes: normal densities for numbers, shares of categories with one added to each count. Missing values are left out of the sums, and of the
+ * answer. Report: rows, by_class {class: share, columns}. Errors: BR_ERROR_DATA for one class, infinite values. */
+int br_bayes_train(struct br_comm *comm, struct br_team *team, const struct br_task *task, struct br_table_model **out, json_t *report);
+
 #endif
