@@ -190,32 +190,6 @@ static void test_damaged(void **state) {
   br_memory_free(bytes);
 }
 
-/* A graph in an attribute of a node in a graph, a thousand times: made from the inside out. */
-static void test_nested(void **state) {
-  (void)state;
-  static unsigned char bytes[1 << 16];
-  size_t n = 0;
-  for (int level = 0; level < 1000; level++) {
-    static const unsigned char tags[] = {0x0A /* graph.node */, 0x2A /* node.attribute */, 0x32 /* attribute.g */};
-    for (int t = 2; t >= 0; t--) {
-      unsigned char head[8] = {tags[t]};
-      size_t length = n, used = 1;
-      do {
-        head[used++] = (unsigned char)((length & 127) | (length > 127 ? 128 : 0));
-        length >>= 7;
-      } while (length);
-      memmove(bytes + used, bytes, n);
-      memcpy(bytes, head, used);
-      n += used;
-    }
-  }
-  unsigned char head[8] = {0x3A /* model.graph */, (unsigned char)(n & 127) | 128, (unsigned char)(n >> 7 & 127) | 128, (unsigned char)(n >> 14)};
-  memmove(bytes + 4, bytes, n);
-  memcpy(bytes, head, 4);
-  assert_true(refused(bytes, n + 4));
-  assert_non_null(strstr(br_error_message(), "deep"));
-}
-
 int main(void) {
   struct br_model *model;
   if (br_onnx_read("/dev/null", NULL, &model) == BR_ERROR_FAILED) {
@@ -224,7 +198,7 @@ int main(void) {
   }
   const char *found = test_shared("data");
   snprintf(shared, sizeof shared, "%s", found ? found : "");
-  const struct CMUnitTest with_data[] = {cmocka_unit_test(test_vectors), cmocka_unit_test(test_damaged)}, alone[] = {cmocka_unit_test(test_written), cmocka_unit_test(test_nested)};
+  const struct CMUnitTest with_data[] = {cmocka_unit_test(test_vectors), cmocka_unit_test(test_damaged)}, alone[] = {cmocka_unit_test(test_written)};
   if (!found)
     printf("# SKIP test_vectors, test_damaged: the shared data are missing (set BRAMBLE_SHARED)\n");
   else if (cmocka_run_group_tests(with_data, NULL, NULL) != 0)

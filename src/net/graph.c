@@ -28,6 +28,7 @@ void br_graph_close(struct br_graph *graph) {
   if (!graph) return;
   for (int i = 0; i < graph->n_nodes; i++) free(graph->nodes[i].inputs);
   free(graph->nodes);
+  free(graph->by_name);
   free(graph->params);
   br_memory_free(graph);
 }
@@ -83,10 +84,27 @@ int br_graph_infer(struct br_graph *graph, int N) {
   return BR_OK;
 }
 
-int br_graph_find(const struct br_graph *graph, const char *name) {
-  for (int i = 0; i < graph->n_nodes; i++)
-    if (strcmp(graph->nodes[i].name, name) == 0) return i;
-  return -1;
+/* Where the name is in the table, or the free place for it. */
+static size_t name_place(const struct br_graph *graph, const char *name) {
+  size_t mask = (size_t)graph->by_name_size - 1, at = (size_t)br_hash64(0, name, strlen(name)) & mask;
+  while (graph->by_name[at] && strcmp(graph->nodes[graph->by_name[at] - 1].name, name) != 0) at = (at + 1) & mask;
+  return at;
+}
+
+int br_graph_find(const struct br_graph *graph, const char *name) { return graph->by_name_size ? graph->by_name[name_place(graph, name)] - 1 : -1; }
+
+int br__graph_add_name(struct br_graph *graph) {
+  int first = graph->n_nodes - 1;
+  if (2 * graph->n_nodes > graph->by_name_size) { /* twice as large, and all names again */
+    int size = graph->by_name_size ? 2 * graph->by_name_size : 128, *table = calloc((size_t)size, sizeof *table);
+    if (!table) BR_FAIL(BR_ERROR_MEMORY, "no memory for the graph");
+    free(graph->by_name);
+    graph->by_name = table;
+    graph->by_name_size = size;
+    first = 0;
+  }
+  for (int i = first; i < graph->n_nodes; i++) graph->by_name[name_place(graph, graph->nodes[i].name)] = i + 1;
+  return BR_OK;
 }
 
 int br_graph_find_param(const struct br_graph *graph, const char *name) {

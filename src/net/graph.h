@@ -4,6 +4,9 @@
 
 #include "net/op.h"
 
+/* Makes the last node, which has its name, known to br_graph_find. */
+int br__graph_add_name(struct br_graph *graph);
+
 /* Runs the shape rule of node i, whose inputs are inferred. */
 int br__graph_infer_node(struct br_graph *graph, int i);
 

@@ -234,6 +234,7 @@ static int read_line(struct reader *r) {
   int status = read_arguments(r, node);
   if (status == BR_OK) status = check_node(r, node, place);
   graph->n_nodes++; /* from here on br_graph_close frees it */
+  if (status == BR_OK) status = br__graph_add_name(graph);
   BR_TRY(status);
   if (node->n_inputs == 0) node->shape.d[0] = 1;
   status = br__graph_infer_node(graph, graph->n_nodes - 1);

@@ -1,6 +1,8 @@
 /* ONNX files: every damage is an error in one line or a model whose metadata fit it, and nothing is left. */
 #include "fuzz.h"
 
+#include "../onnx_case.h"
+
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
 #include <bramble/net/onnx.h>
@@ -35,15 +37,30 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
   return 0;
 }
 
-/* Small nets as this program writes them. */
+/* Small nets as this program writes them, and as others do: shapes worked out from constants, attention, boxes. */
 size_t fuzz_seed(int which, uint8_t *data, size_t capacity) {
   static const char *const lines[] = {"x = input 8 8 3\nc = conv x out=4 kernel=3 padding=same\nb = batchnorm c\nr = relu6 b\ng = globalpool r\nf = flatten g\nd = dense f out=3\ns = softmax d\n",
                                       "x = input 6 4\nt = transpose x order=2x1\np = pad t before=1x0 after=0x1\ns = slice p start=0x1 size=3x4\nm = reducemean s axes=1\nq = concat s m axis=1\n",
                                       "x = input 4 4 2\nu = resize x sizes=8x8 mode=linear\na = plus u sizes=1x1x2\nl = prelu a\n"};
-  static unsigned char *made[3]; /* kept: writing a file takes long */
-  static size_t length[3];
+  static const char *const cases[] = {
+      "in x ? 4 6 6; n Shape x -> s; w i 1 = 2 :i8; n Gather s i -> h; w a = 2 :i8; n Div h a -> k; w c 2 = 0 16 :i8; n Concat c k k -> t axis=0; n Reshape x t -> r; n Transpose r -> p perm=0,2,1,3; "
+      "w f 4 = 0 1 1 1 :i8; w g 4 = 1 9 9 -1 :i8; n Slice p f g -> q; w d 8 = 0 0 1 1 0 0 1 1 :i8; n Pad q d -> v mode=reflect; n ReduceMean v -> y axes=2,3 keepdims=0; out y",
+      "in x 1 4 6; w w 6 6; n MatMul x w -> q; n Transpose q -> k perm=0,2,1; n MatMul x k -> s; w m 4 4 = 0 1 1 1 0 0 1 1 0 0 0 1 0 0 0 0 :u1; n Cast m -> b to=9; w z = -9; n Where b z s -> t; n Softmax t -> p axis=-1; "
+      "n Einsum p x -> o equation=bij,bjk->bik; n LayerNormalization o , -> y; w n 6; n LayerNormalization o n -> u; out u",
+      "in b 1 6 4; in s 1 2 6; w n = 3 :i8; w i = 0.5; w t = 0.1; n NonMaxSuppression b s n i t -> y; n TopK s n -> v k; n ArgMax s -> a axis=2; w j 2 = 2 1 :i8; n Split b j -> e f axis=2; out y; out v; out k; out a",
+      "in x 1 2 4 4; w w 2 3 2 2; n ConvTranspose x w -> c strides=2,2 output_padding=1,1; n MaxPool c -> p l kernel_shape=2,2 dilations=2,2 ceil_mode=1; w z 4 = 1 1 0.5 1.5; n Resize p , z -> r mode=cubic antialias=1; n HardSwish r -> y; out y; out l"};
+  enum { LINES = sizeof lines / sizeof *lines, CASES = sizeof cases / sizeof *cases };
+  static unsigned char *made[LINES]; /* kept: writing a file takes long */
+  static size_t length[LINES];
   char path[64];
-  if (which >= (int)(sizeof lines / sizeof *lines)) return 0;
+  if (which >= LINES + CASES) return 0;
+  if (which >= LINES) {
+    struct onnx_bytes bytes = onnx_case(cases[which - LINES]);
+    size_t n = bytes.n < capacity ? bytes.n : capacity;
+    memcpy(data, bytes.data, n);
+    free(bytes.data);
+    return n;
+  }
   if (made[which]) {
     memcpy(data, made[which], length[which]);
     return length[which];

@@ -55,6 +55,7 @@ struct br_graph {
   char name[BR_NAME_BYTES];
   struct br_node *nodes;
   int n_nodes;
+  int *by_name, by_name_size;              /* numbers of nodes, and 1, by the hash of the name: for br_graph_find */
   struct br_param *params;
   int n_params;
   size_t trained_floats, statistic_floats; /* of the two blocks; each parameter starts at a multiple of 16 floats */

@@ -138,7 +138,7 @@ int call_fill(const struct call *call, int node, int param, struct tensor *t, in
   struct weight *w = &imp->weights[imp->n_weights++];
   *w = (struct weight){.param = imp->graph->nodes[node].first_param + param, .t = t, .rank = rank, .factor = factor};
   size_t count = imp->graph->params[w->param].count;
-  if (t->count != count && t->count != 1) BR_FAIL(BR_ERROR_DATA, "a constant of %zu values where %zu were expected", t->count, count);
+  if (t->count != count && (t->count != 1 || count > 1 << 20)) BR_FAIL(BR_ERROR_DATA, "a constant of %zu values where %zu were expected", t->count, count);
   for (int i = 0; i < rank; i++) w->d[i] = d[i], w->order[i] = order ? order[i] : i;
   return BR_OK;
 }

@@ -5,9 +5,13 @@
 #include <bramble/base/memory.h>
 #include <bramble/store/file.h>
 
-#include <math.h>
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define TYPE(word) ONNX__TENSOR_PROTO__DATA_TYPE__##word
 
@@ -28,6 +32,28 @@ static const struct elements *elements(int type) {
 
 static const char *name_of(const Onnx__TensorProto *proto) { return proto->name && proto->name[0] ? proto->name : "a constant"; }
 
+/* The file of that name beside the model: a plain file whose way, links followed, stays in the model's folder. */
+static int external_path(const struct importer *imp, const Onnx__TensorProto *proto, const char *location, char *path, size_t room) {
+  char folder[PATH_MAX], target[PATH_MAX];
+  struct stat info;
+  int n = snprintf(path, room, "%.*s%s", (int)(imp->folder_end - imp->path), imp->path, location);
+  if (n < 0 || (size_t)n >= room) BR_FAIL(BR_ERROR_DATA, "%.80s: the path of its data is too long", name_of(proto));
+  snprintf(target, sizeof target, "%.*s.", (int)(imp->folder_end - imp->path), imp->path);
+  if (!realpath(target, folder) || !realpath(path, target)) BR_FAIL(BR_ERROR_DATA, "%s: cannot be read: %s; it has the data of %.80s", path, strerror(errno), name_of(proto));
+  size_t length = strlen(folder);
+  if (strncmp(target, folder, length) != 0 || (length > 1 && target[length] != '/')) BR_FAIL(BR_ERROR_DATA, "%s: is a link to %s; only files beside the model are read", path, target);
+  if (stat(target, &info) != 0 || !S_ISREG(info.st_mode)) BR_FAIL(BR_ERROR_DATA, "%s: is no plain file", path);
+  return BR_OK;
+}
+
+static int read_number(const char *key, const char *text, unsigned long long *out) {
+  char *end;
+  errno = 0;
+  *out = strtoull(text, &end, 10);
+  if (errno || *end || !isdigit((unsigned char)text[0])) BR_FAIL(BR_ERROR_DATA, "external data with %s \"%.40s\"", key, text);
+  return BR_OK;
+}
+
 /* External data: only in the folder of the file or below it. */
 static int read_external(struct importer *imp, struct tensor *t, size_t bytes) {
   const Onnx__TensorProto *proto = t->proto;
@@ -37,16 +63,13 @@ static int read_external(struct importer *imp, struct tensor *t, size_t bytes) {
     const char *key = proto->external_data[i]->key, *value = proto->external_data[i]->value;
     if (!key || !value) continue;
     if (strcmp(key, "location") == 0) location = value;
-    if (strcmp(key, "offset") == 0) offset = strtoull(value, NULL, 10);
-    if (strcmp(key, "length") == 0) length = strtoull(value, NULL, 10);
+    if (strcmp(key, "offset") == 0) BR_TRY(read_number(key, value, &offset));
+    if (strcmp(key, "length") == 0) BR_TRY(read_number(key, value, &length));
   }
   if (!location || !location[0] || location[0] == '/' || strstr(location, "..") || strchr(location, '\\') || strlen(location) > 500)
     BR_FAIL(BR_ERROR_DATA, "%.80s: its data lie at \"%.200s\"; only files beside the model are read", name_of(proto), location ? location : "");
   char path[2048];
-  size_t folder = (size_t)(imp->folder_end - imp->path);
-  if (folder > sizeof path - 600) BR_FAIL(BR_ERROR_DATA, "%.80s: the path of its data is too long", name_of(proto));
-  memcpy(path, imp->path, folder);
-  strcpy(path + folder, location);
+  BR_TRY(external_path(imp, proto, location, path, sizeof path));
   struct br_map map;
   BR_TRY(br_map_open(path, &map));
   int status = BR_OK;
@@ -56,6 +79,7 @@ static int read_external(struct importer *imp, struct tensor *t, size_t bytes) {
   if (status == BR_OK) status = br__onnx_alloc(imp, bytes, 1, &copy);
   if (status == BR_OK) memcpy(copy, map.data + offset, bytes);
   t->raw = copy;
+  imp->fold_room += 16 * bytes;
   br_map_close(&map);
   return status;
 }
@@ -152,6 +176,8 @@ int br__onnx_new(struct importer *imp, enum onnx_type type, int rank, const int6
   if (rank > ONNX_RANK) BR_FAIL(BR_ERROR_DATA, "a constant of %d dimensions", rank);
   for (int i = 0; i < rank; i++)
     if (d[i] < 0 || !br_size_mul(count, (size_t)d[i], &count) || count > ONNX_FOLD_LIMIT) BR_FAIL(BR_ERROR_DATA, "a constant with a dimension of %lld", (long long)d[i]);
+  imp->folded_bytes += count * sizeof(double);
+  if (imp->folded_bytes > imp->fold_room) BR_FAIL(BR_ERROR_DATA, "constants worked out from others would take more than %zu MB", imp->fold_room >> 20);
   BR_TRY(br__onnx_alloc(imp, 1, sizeof **out, out));
   **out = (struct tensor){.rank = rank, .count = count, .type = type};
   for (int i = 0; i < rank; i++) (*out)->d[i] = d[i];

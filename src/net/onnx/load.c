@@ -46,7 +46,7 @@ static int walk_message(struct walk *w, const ProtobufCMessageDescriptor *descri
   return BR_OK;
 }
 
-int br__onnx_load(const char *path, Onnx__ModelProto **out) {
+int br__onnx_load(const char *path, Onnx__ModelProto **out, size_t *bytes) {
   struct br_map map;
   *out = NULL;
   BR_TRY(br_map_open(path, &map));
@@ -56,6 +56,7 @@ int br__onnx_load(const char *path, Onnx__ModelProto **out) {
     *out = onnx__model_proto__unpack(NULL, map.bytes, map.data);
     if (!*out) status = br_error_set(BR_ERROR_DATA, "%s: is no ONNX model, or a field of it has the wrong kind", path);
   }
+  *bytes = map.bytes;
   br_map_close(&map);
   if (status == BR_OK && (!(*out)->graph || (*out)->graph->n_node == 0)) {
     br__onnx_unload(*out);

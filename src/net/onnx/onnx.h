@@ -18,7 +18,8 @@
 #include <bramble/net/onnx.h>
 
 #define ONNX_RANK 8 /* axes of a constant */
-#define ONNX_FOLD_LIMIT ((size_t)1 << 24) /* numbers of a folded constant */
+#define ONNX_FOLD_LIMIT ((size_t)1 << 27) /* numbers of a folded constant */
+#define ONNX_FOLD_ROOM ((size_t)48 << 20) /* bytes of all of them, beside what grows with the file */
 
 enum onnx_type { ONNX_FLOAT, ONNX_INT, ONNX_BOOL };
 
@@ -72,6 +73,7 @@ struct importer {
   size_t n_weights, weights_capacity;
   struct block *blocks; /* everything allocated, freed together */
   int made;             /* for names */
+  size_t folded_bytes, fold_room; /* of constants that were worked out, and how much they may be: a small file has few */
   size_t done;          /* nodes of the file that are translated */
 };
 
@@ -96,7 +98,7 @@ int br__onnx_new(struct importer *imp, enum onnx_type type, int rank, const int6
 int br__onnx_floats(struct importer *imp, struct tensor *t, size_t first, size_t n, float *out);
 
 /* load.c */
-int br__onnx_load(const char *path, Onnx__ModelProto **out);
+int br__onnx_load(const char *path, Onnx__ModelProto **out, size_t *bytes); /* and how large the file is */
 void br__onnx_unload(Onnx__ModelProto *model);
 
 /* call.c: attributes and inputs of a node, lines of the net, layouts */

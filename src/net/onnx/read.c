@@ -262,8 +262,8 @@ static int make_model(struct importer *imp, const struct br_border *border, stru
 }
 
 /* One way to understand the file; *done: how many of its nodes that went. */
-static int attempt(const char *path, const Onnx__ModelProto *message, bool batched, bool single, const struct br_onnx_options *options, size_t *done, struct br_model **out) {
-  struct importer imp = {.path = path, .folder_end = strrchr(path, '/') ? strrchr(path, '/') + 1 : path, .model = message, .batched = batched, .single = single, .lead = !batched};
+static int attempt(const char *path, const Onnx__ModelProto *message, size_t bytes, bool batched, bool single, const struct br_onnx_options *options, size_t *done, struct br_model **out) {
+  struct importer imp = {.path = path, .folder_end = strrchr(path, '/') ? strrchr(path, '/') + 1 : path, .model = message, .batched = batched, .single = single, .lead = !batched, .fold_room = ONNX_FOLD_ROOM + 16 * bytes};
   struct br_border border = {.batched = batched || single};
   int status = find_opset(&imp);
   if (status == BR_OK) status = br__graph_open(path, &imp.graph);
@@ -292,13 +292,13 @@ int br_onnx_read(const char *path, const struct br_onnx_options *options, struct
     bool batched, single;
   } ways[] = {{true, false}, {false, true}, {false, false}};
   char message_of_best[1024];
-  size_t done, best = 0;
+  size_t done, best = 0, bytes;
   *out = NULL;
   if (!options) options = &none;
-  BR_TRY(br__onnx_load(path, &message));
+  BR_TRY(br__onnx_load(path, &message, &bytes));
   int status = BR_ERROR_DATA;
   for (int i = 0; i < 3 && status == BR_ERROR_DATA; i++) {
-    status = attempt(path, message, ways[i].batched, ways[i].single, options, &done, out);
+    status = attempt(path, message, bytes, ways[i].batched, ways[i].single, options, &done, out);
     if (status != BR_ERROR_DATA || (i > 0 && done <= best)) continue;
     best = done;
     snprintf(message_of_best, sizeof message_of_best, "%s", br_error_message()); /* of the way that went furthest */
