@@ -44,15 +44,15 @@ static struct br_inverted_residual linked(const struct br_op_args *args) {
   return b;
 }
 
-/* Keeping the inner matrices for the backward pass is 8 to 15 % faster than computing them again up to about this size; larger ones are hardly
- * faster, and most of the memory. The results have the same bits either way. */
-#define KEEP_BYTES_MOST ((size_t)4 << 20)
+/* Keeping the inner matrices for the backward pass is faster than computing them again from so many channels on. From fewer, the products are as
+ * fast as memory, and the matrices are large: they would be most of the memory. The results have the same bits either way. */
+#define KEEP_CHANNELS 48
 
 static size_t saved_bytes(const struct br_op_args *args) {
   const struct br_inverted_residual b = block_of(args);
   const struct br_conv_shape *d = &b.depthwise;
-  const size_t bytes = (size_t)d->N * ((size_t)d->H * (size_t)d->W + (size_t)d->P * (size_t)d->Q) * (size_t)d->C * sizeof(float);
-  return args->mode == BR_RUN_TRAIN && bytes <= KEEP_BYTES_MOST ? bytes : 0;
+  if (args->mode != BR_RUN_TRAIN || !b.expand || b.C < KEEP_CHANNELS) return 0;
+  return (size_t)d->N * ((size_t)d->H * (size_t)d->W + (size_t)d->P * (size_t)d->Q) * (size_t)d->C * sizeof(float);
 }
 
 static size_t shared_bytes(const struct br_op_args *args) {
