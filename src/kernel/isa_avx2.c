@@ -11,6 +11,7 @@
 #define MR 6 /* 6 x 2 vectors of sums, 2 of B, 1 of A */
 #define A_STEPS 1 /* steps of k for which A is loaded at once */
 #define MASKED_LOADS 0
+#define HALF 0
 #define TABLE br__kernels_avx2
 #define TABLE_NAME "avx2"
 

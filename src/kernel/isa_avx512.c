@@ -11,6 +11,7 @@
 #define MR 12          /* rows of a GEMM tile: 12 x 2 vectors of sums, 2 of B and broadcasts from memory */
 #define A_STEPS 1 /* steps of k for which A is loaded at once */
 #define MASKED_LOADS 1 /* B may be read in place whatever its width */
+#define HALF 8         /* floats of a half vector, which runs twice as often */
 #define TABLE br__kernels_avx512
 #define TABLE_NAME "avx512"
 
@@ -31,6 +32,11 @@ static inline vf v_min(vf a, vf b) { return _mm512_min_ps(a, b); }
 static inline vf v_sqrt(vf a) { return _mm512_sqrt_ps(a); }
 static inline vf v_where_gt(vf a, vf b, vf x, vf y) { return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), y, x); }
 static inline vf v_where_eq(vf a, vf b, vf x, vf y) { return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ), y, x); }
+typedef __m256 vh;
+static inline vh h_set1(float x) { return _mm256_set1_ps(x); }
+static inline vh h_load_mask(const float *p, vmask m) { return _mm256_maskz_loadu_ps((__mmask8)m, p); }
+static inline void h_store_mask(float *p, vmask m, vh x) { _mm256_mask_storeu_ps(p, (__mmask8)m, x); }
+static inline vh h_fma(vh a, vh b, vh c) { return _mm256_fmadd_ps(a, b, c); }
 static inline va va_load(const float *p) { return p; }
 static inline vf v_fma_lane(va a, int lane, vf b, vf c) { return _mm512_fmadd_ps(_mm512_set1_ps(a[lane]), b, c); }
 static inline vf v_load_bytes(const uint8_t *p) { return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p))); }

@@ -12,6 +12,7 @@
 #define MASKED_LOADS 0
 #define UNROLL(n)
 #define SHARED static __attribute__((noinline)) /* thousands of places use these, and there are four calls of fmaf behind each */
+#define HALF 0
 #define TABLE br__kernels_generic
 #define TABLE_NAME "generic"
 

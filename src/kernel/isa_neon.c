@@ -11,6 +11,7 @@
 #define MR 8 /* 8 x 2 vectors of sums, 8 of A (4 steps of k), 2 of B */
 #define A_STEPS 4 /* steps of k for which A is loaded at once */
 #define MASKED_LOADS 0
+#define HALF 0
 #define TABLE br__kernels_neon
 #define TABLE_NAME "neon"
 
