@@ -12,6 +12,7 @@
 #define A_STEPS 1 /* steps of k for which A is loaded at once */
 #define MASKED_LOADS 0
 #define HALF 0
+#define INSIDE_TOGETHER 4 /* outputs of a depthwise convolution at once */
 #define TABLE br__kernels_avx2
 #define TABLE_NAME "avx2"
 

@@ -13,6 +13,7 @@
 #define UNROLL(n)
 #define SHARED static __attribute__((noinline)) /* thousands of places use these, and there are four calls of fmaf behind each */
 #define HALF 0
+#define INSIDE_TOGETHER 4 /* outputs of a depthwise convolution at once */
 #define TABLE br__kernels_generic
 #define TABLE_NAME "generic"
 
