@@ -581,6 +581,18 @@ static void check_infer_conv(void) {
   same("y", y);
 }
 
+static void check_dropout(void) {
+  const size_t n = any_size() * any_size();
+  const struct br_dropout d = {.seed = (uint64_t)br_random_u32(&draw) << 32 | br_random_u32(&draw), .place = (coin() ? 0 : (uint64_t)1 << 34) - (coin() ? 0 : 50) + (uint64_t)below(1000) + 100, .step = br_random_u32(&draw),
+                               .threshold = br_random_u32(&draw), .scale = value(2)};
+  const bool accumulate = coin();
+  float *x = input(n, 1);
+  struct pair y = output(n);
+  br__kernels_reference.dropout(&d, x, y.want, accumulate, n, BR_PART_ALL);
+  IN_PARTS(table->dropout(&d, x, y.got, accumulate, n, part));
+  same("y", y);
+}
+
 static void check_conv_pool_work_bytes(void) {} /* its worth is checked by the two below, within its guard */
 
 static void check_conv_pool(bool backward) {

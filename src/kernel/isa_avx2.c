@@ -37,6 +37,12 @@ static inline va va_load(const float *p) { return p; }
 static inline vf v_fma_lane(va a, int lane, vf b, vf c) { return _mm256_fmadd_ps(_mm256_set1_ps(a[lane]), b, c); }
 static inline vf v_load_bytes(const uint8_t *p) { return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p))); }
 
+static inline vu v_multiply_wide(vu a, uint32_t b, vu *high) {
+  const __m256i factor = _mm256_set1_epi32((int)b), even = _mm256_mul_epu32((__m256i)a, factor), odd = _mm256_mul_epu32(_mm256_srli_epi64((__m256i)a, 32), factor);
+  *high = (vu)_mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa);
+  return (vu)_mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa);
+}
+
 /* Four floats to the nearest int64: below 2^30 by the 32-bit conversion, above it the mantissa shifted (an integer already). */
 static inline __m256i grid_round(__m128 x) {
   __m256i near = _mm256_cvtepi32_epi64(_mm_cvtps_epi32(x));

@@ -44,6 +44,12 @@ static inline vf v_load_bytes(const uint8_t *p) { return _mm512_cvtepi32_ps(_mm5
 static inline vf v_load_bytes_mask(const uint8_t *p, vmask m) { return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(m, p))); }
 static inline void v_store_bytes_mask(uint8_t *p, vmask m, vf x) { _mm512_mask_cvtepi32_storeu_epi8(p, m, _mm512_cvtps_epi32(x)); }
 
+static inline vu v_multiply_wide(vu a, uint32_t b, vu *high) {
+  const __m512i factor = _mm512_set1_epi32((int)b), even = _mm512_mul_epu32((__m512i)a, factor), odd = _mm512_mul_epu32(_mm512_srli_epi64((__m512i)a, 32), factor);
+  *high = (vu)_mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 32), odd);
+  return (vu)_mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32));
+}
+
 #define V_KEEP_GT
 static inline size_t v_keep_gt(float *to, int32_t *places, vf x, vf place, vf a, vf b, size_t n) {
   const vmask keep = _mm512_mask_cmp_ps_mask(v_mask(n), a, b, _CMP_GT_OQ);

@@ -44,6 +44,15 @@ static inline va va_load(const float *p) { return p; }
 static inline vf v_fma_lane(va a, int lane, vf b, vf c) { return v_fma(v_set1(a[lane]), b, c); }
 static inline vf v_load_bytes(const uint8_t *p) { return (vf){p[0], p[1], p[2], p[3]}; }
 
+SHARED vu v_multiply_wide(vu a, uint32_t b, vu *high) {
+  vu low;
+  for (int i = 0; i < VL; i++) {
+    const uint64_t product = (uint64_t)a[i] * b;
+    low[i] = (uint32_t)product, (*high)[i] = (uint32_t)(product >> 32);
+  }
+  return low;
+}
+
 static inline void v_grid_add(int64_t *sum, vf x, double factor) {
   for (int i = 0; i < VL; i++) {
     double value = (double)x[i] * factor;

@@ -50,6 +50,12 @@ static inline vf v_fma_lane(va a, int lane, vf b, vf c) {
 }
 static inline vf v_load_bytes(const uint8_t *p) { return (vf){p[0], p[1], p[2], p[3]}; }
 
+static inline vu v_multiply_wide(vu a, uint32_t b, vu *high) {
+  const uint32x4_t low = (uint32x4_t)vmull_n_u32(vget_low_u32((uint32x4_t)a), b), up = (uint32x4_t)vmull_n_u32(vget_high_u32((uint32x4_t)a), b);
+  *high = (vu)vuzp2q_u32(low, up);
+  return (vu)vuzp1q_u32(low, up);
+}
+
 static inline void v_grid_add(int64_t *sum, vf x, double factor) {
   float64x2_t f = vdupq_n_f64(factor);
   int64x2_t low = vcvtnq_s64_f64(vmulq_f64(vcvt_f64_f32(vget_low_f32((float32x4_t)x)), f));

@@ -3,6 +3,7 @@
 #ifndef BRAMBLE_KERNEL_KERNELS_H
 #define BRAMBLE_KERNEL_KERNELS_H
 
+#include <bramble/base/random.h>
 #include <bramble/kernel/conv_pool.h>
 #include <bramble/kernel/infer.h>
 #include <bramble/kernel/inverted_residual.h>

@@ -577,6 +577,18 @@ void br_ref_inverted_residual_backward(const struct br_inverted_residual *b, str
   br_ref_gemm(&dx, BR_PART_ALL, NULL);
 }
 
+/* --- dropout --- */
+
+void br_ref_dropout(const struct br_dropout *d, const float *x, float *y, bool accumulate, size_t n, struct br_part part) {
+  size_t first, last;
+  br_part_range(part, n, 1, &first, &last);
+  for (size_t i = first; i < last; i++) {
+    uint32_t word[4];
+    br_random_block(d->seed, BR_RANDOM_DROPOUT, d->step, (d->place + i) / 4, 0, word);
+    put(&y[i], word[(d->place + i) % 4] < d->threshold ? 0 : x[i] * d->scale, accumulate);
+  }
+}
+
 /* --- convolution, ReLU and maximum pooling --- */
 
 size_t br_ref_conv_pool_work_bytes(const struct br_conv_pool *block) {

@@ -181,6 +181,17 @@ struct br_adam {
 /* Kingma and Ba 2015; m, v of n. */
 void br_adam_step(const struct br_adam *adam, float *w, const float *g, float *m, float *v, size_t n, struct br_part part);
 
+/* --- dropout ----------------------------------------------------------------------------------------------------------- */
+
+/* Value i is at place p = place + i of the whole batch; its random word is number p mod 4 of br_random_block(seed, BR_RANDOM_DROPOUT, step, p / 4, 0). */
+struct br_dropout {
+  uint64_t seed, place;
+  uint32_t step, threshold; /* values whose word is below it are dropped */
+  float scale;              /* of the others */
+};
+/* y[i] (+)= 0 or x[i] scale. y may be x. */
+void br_dropout(const struct br_dropout *dropout, const float *x, float *y, bool accumulate, size_t n, struct br_part part);
+
 /* --- pictures ------------------------------------------------------------------------------------------------------------ */
 
 /* y[i,c] = (x[i,c] - mean[c]) * inverse_std[c] for `pixels` pixels of C bytes, C at most 4: bytes to normalised floats. */

@@ -4,7 +4,6 @@
 
 #include <bramble/base/error.h>
 #include <bramble/base/hash.h>
-#include <bramble/base/random.h>
 #include <bramble/kernel/kernel.h>
 #include <bramble/net/exec.h>
 
@@ -16,23 +15,13 @@ static int shape(struct br_inference *inference) {
   return BR_OK;
 }
 
-/* Values first .. last of the batch: in blocks of four, as the generator makes them. */
 static void apply(const struct br_op_args *args, const float *x, float *y, bool accumulate, struct br_part part) {
-  size_t n = br_shape_count(args->out_shape), first, last;
-  double rate = br_node_value(args->node, "rate")->v[0];
-  uint32_t threshold = (uint32_t)(rate * 0x1p32);
-  float scale = (float)(1 / (1 - rate));
-  uint64_t key = br_hash64(args->run->seed, args->node->name, strlen(args->node->name));
-  uint64_t start = args->run->position * (n / (uint64_t)args->out_shape->d[0]);
-  br_part_range(part, n, 4, &first, &last);
-  uint32_t word[4];
-  uint64_t block = UINT64_MAX;
-  for (size_t i = first; i < last; i++) {
-    uint64_t place = start + i;
-    if (place / 4 != block) br_random_block(key, BR_RANDOM_DROPOUT, args->run->step, block = place / 4, 0, word);
-    float value = word[place % 4] < threshold ? 0 : x[i] * scale;
-    y[i] = accumulate ? y[i] + value : value;
-  }
+  const size_t n = br_shape_count(args->out_shape);
+  const double rate = br_node_value(args->node, "rate")->v[0];
+  const struct br_dropout dropout = {
+      .seed = br_hash64(args->run->seed, args->node->name, strlen(args->node->name)), .place = args->run->position * (n / (uint64_t)args->out_shape->d[0]), .step = (uint32_t)args->run->step,
+      .threshold = (uint32_t)(rate * 0x1p32), .scale = (float)(1 / (1 - rate))};
+  br_dropout(&dropout, x, y, accumulate, n, part);
 }
 
 static void forward(const struct br_op_args *args, struct br_part part) {
