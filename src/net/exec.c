@@ -14,6 +14,8 @@ struct br_exec {
   struct br_exec_options options;
   struct br_op_args *args;     /* per step */
   struct br_shape *in_shapes;  /* of all steps' inputs, one run per step */
+  struct br_shape *out_shapes; /* per step */
+  size_t *in_sample, *out_sample; /* likewise: floats to the same of the next sample, where steps run sample by sample */
   const float **in, **param;   /* likewise */
   float **din, **dparam;
   bool *accumulate;
@@ -69,6 +71,12 @@ static int link_gradients(struct br_exec *exec) {
   return BR_OK;
 }
 
+/* From sample to sample of a value; of one that has room for one sample only, 0. */
+static size_t sample_floats(const struct br_plan *plan, int v) {
+  const int whole = plan->slice_of[v] >= 0 ? plan->slice_of[v] : v;
+  return plan->alone[whole] ? 0 : br_shape_count(&plan->shapes[whole]) / (size_t)plan->shapes[whole].d[0];
+}
+
 /* A prepared net has its parameters at hand. */
 static void link_prepared(struct br_exec *exec, int s) {
   const struct br_prepared *prepared = exec->options.prepared;
@@ -91,10 +99,14 @@ static void link_step(struct br_exec *exec, int s, size_t first_input, size_t fi
   *args = (struct br_op_args){
       .node = step->node, .in_shape = exec->in_shapes + first_input, .n_inputs = step->n_inputs, .in = exec->in + first_input, .din = exec->din + first_input,
       .din_accumulate = exec->accumulate + first_input, .param = exec->param + first_param, .dparam = exec->dparam + first_param,
-      .out_shape = &plan->shapes[step->output], .out = step->loss ? NULL : value_at(exec, step->output), .out_pixel = pixel_of(plan, step->output),
+      .out_shape = &exec->out_shapes[s], .out = step->loss ? NULL : value_at(exec, step->output), .out_pixel = pixel_of(plan, step->output),
       .dout = step->loss ? NULL : at(exec, plan->gradient[step->output]), .saved = at(exec, plan->saved[s]), .shared = exec->shared, .barrier = &exec->barrier, .members = exec->options.members,
       .mode = (int)exec->options.mode, .losses = exec->losses, .activation = step->activation, .activation_alpha = step->alpha};
-  for (int k = 0; k < step->n_inputs; k++) exec->in[first_input + (size_t)k] = value_at(exec, step->inputs[k]);
+  for (int k = 0; k < step->n_inputs; k++) {
+    exec->in[first_input + (size_t)k] = value_at(exec, step->inputs[k]);
+    exec->in_sample[first_input + (size_t)k] = sample_floats(plan, step->inputs[k]);
+  }
+  exec->out_sample[s] = sample_floats(plan, step->output);
   if (exec->options.prepared) {
     link_prepared(exec, s);
     return;
@@ -115,6 +127,9 @@ static int allocate(struct br_exec *exec) {
   for (size_t s = 0; s < steps; s++) inputs += (size_t)plan->steps[s].n_inputs, params += (size_t)plan->steps[s].n_params;
   BR_TRY(br_memory_alloc(steps, sizeof *exec->args, "steps", &exec->args));
   BR_TRY(br_memory_alloc(inputs, sizeof *exec->in_shapes, "steps", &exec->in_shapes));
+  BR_TRY(br_memory_alloc(steps, sizeof *exec->out_shapes, "steps", &exec->out_shapes));
+  BR_TRY(br_memory_alloc(inputs, sizeof *exec->in_sample, "steps", &exec->in_sample));
+  BR_TRY(br_memory_alloc(steps, sizeof *exec->out_sample, "steps", &exec->out_sample));
   BR_TRY(br_memory_alloc(inputs, sizeof *exec->in, "steps", &exec->in));
   BR_TRY(br_memory_alloc(inputs, sizeof *exec->din, "steps", &exec->din));
   BR_TRY(br_memory_alloc(inputs, sizeof *exec->accumulate, "steps", &exec->accumulate));
@@ -156,6 +171,9 @@ void br_exec_close(struct br_exec *exec) {
   br_plan_free(&exec->plan);
   br_memory_free(exec->args);
   br_memory_free(exec->in_shapes);
+  br_memory_free(exec->out_shapes);
+  br_memory_free(exec->in_sample);
+  br_memory_free(exec->out_sample);
   br_memory_free(exec->in);
   br_memory_free(exec->din);
   br_memory_free(exec->accumulate);
@@ -174,11 +192,15 @@ void br_exec_close(struct br_exec *exec) {
 static void set_batch(struct br_exec *exec, int n) {
   struct br_plan *plan = &exec->plan;
   for (int v = 0; v <= plan->graph->n_nodes; v++) plan->shapes[v].d[0] = n;
-  for (int s = 0; s < plan->n_steps; s++)
+  for (int s = 0; s < plan->n_steps; s++) {
     for (int k = 0; k < plan->steps[s].n_inputs; k++) {
       size_t place = (size_t)(exec->args[s].in_shape - exec->in_shapes) + (size_t)k;
       exec->in_shapes[place] = plan->shapes[plan->steps[s].inputs[k]];
+      if (s < plan->early) exec->in_shapes[place].d[0] = 1;
     }
+    exec->out_shapes[s] = plan->shapes[plan->steps[s].output];
+    if (s < plan->early) exec->out_shapes[s].d[0] = 1;
+  }
   exec->n = n;
 }
 
@@ -214,18 +236,32 @@ static void stream(struct br_exec *exec, const struct br_step *step, struct br_p
   br_barrier_wait(&exec->barrier, part.count);
 }
 
+static void forward(struct br_exec *exec, int s, struct br_op_args args, void *work, struct br_part part) {
+  args.work = work;
+  if (exec->streamed && exec->plan.steps[s].packed) stream(exec, &exec->plan.steps[s], part);
+  exec->plan.steps[s].op->forward(&args, part);
+  br_barrier_wait(&exec->barrier, part.count);
+}
+
+/* An early step on one sample of the batch. */
+static void forward_sample(struct br_exec *exec, int s, size_t sample, void *work, struct br_part part) {
+  struct br_op_args args = exec->args[s];
+  const float *in[64];
+  const size_t *step = exec->in_sample + (args.in - exec->in);
+  for (int k = 0; k < args.n_inputs; k++) in[k] = args.in[k] + sample * step[k];
+  args.in = in;
+  args.out += sample * exec->out_sample[s];
+  forward(exec, s, args, work, part);
+}
+
 void br_exec_run(struct br_exec *exec, const struct br_run *run, struct br_part part) {
   const struct br_plan *plan = &exec->plan;
   if (part.index == 0) prepare(exec, run);
   br_barrier_wait(&exec->barrier, part.count);
   void *work = exec->work + plan->work_bytes * (size_t)part.index;
-  for (int s = 0; s < plan->n_steps; s++) {
-    struct br_op_args args = exec->args[s];
-    args.work = work;
-    if (exec->streamed && plan->steps[s].packed) stream(exec, &plan->steps[s], part);
-    plan->steps[s].op->forward(&args, part);
-    br_barrier_wait(&exec->barrier, part.count);
-  }
+  for (int i = 0; i < run->n; i++)
+    for (int s = 0; s < plan->early; s++) forward_sample(exec, s, (size_t)i, work, part);
+  for (int s = plan->early; s < plan->n_steps; s++) forward(exec, s, exec->args[s], work, part);
   if (exec->options.mode != BR_EXEC_TRAIN) return;
   for (int s = plan->n_steps - 1; s >= 0; s--) {
     if (!plan->steps[s].backward) continue;

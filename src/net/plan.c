@@ -199,6 +199,7 @@ static bool in_place(const struct planner *p, const struct br_step *step) {
   const struct br_plan *plan = p->plan;
   int in = step->inputs[0];
   if (!(step->op->flags & BR_OP_IN_PLACE) || p->maker[in] < 0 || p->consumers[in] != 1 || in == plan->graph->output) return false;
+  if (plan->alone[in] != plan->alone[step->output]) return false;
   if (keeps_content(step->op)) return true;
   return !p->train || (!(step->op->flags & BR_OP_BACKWARD_IN) && !p->kept[in]);
 }
@@ -207,6 +208,42 @@ static bool is_output(const struct br_graph *graph, int value) {
   for (int i = 0; i < graph->n_outputs; i++)
     if (graph->outputs[i] == value) return true;
   return false;
+}
+
+static size_t value_bytes(const struct br_plan *plan, int v) {
+  size_t bytes = br_shape_count(&plan->shapes[v]) * sizeof(float);
+  return plan->alone[v] ? bytes / (size_t)plan->shapes[v].d[0] : bytes;
+}
+
+static size_t weight_bytes(const struct br_plan *plan, const struct br_step *step) {
+  size_t floats = 0;
+  for (int q = 0; q < step->node->n_params; q++) floats += plan->graph->params[step->node->first_param + q].count;
+  return floats * sizeof(float);
+}
+
+static size_t sample_bytes(const struct br_plan *plan, const struct br_step *step) {
+  size_t floats = br_shape_count(&plan->shapes[step->output]);
+  for (int k = 0; k < step->n_inputs; k++) floats += br_shape_count(&plan->shapes[step->inputs[k]]);
+  return floats / (size_t)plan->shapes[step->output].d[0] * sizeof(float);
+}
+
+/* The first layers of a net have large values and small weights, the last the other way round. So a batch goes through the first sample by sample, while its
+ * values stay in cache, and through the last together, so that weights are read once: the change is where what is moved for it is least. */
+static void find_early(struct planner *p) {
+  struct br_plan *plan = p->plan;
+  if (!p->options->prepared || p->options->N == 1) return;
+  size_t cost = 0, least;
+  for (int s = 0; s < plan->n_steps; s++) cost += sample_bytes(plan, &plan->steps[s]);
+  least = cost;
+  for (int s = 0; s < plan->n_steps && !plan->steps[s].loss; s++) {
+    cost += weight_bytes(plan, &plan->steps[s]);
+    cost -= sample_bytes(plan, &plan->steps[s]);
+    if (cost < least) least = cost, plan->early = s + 1;
+  }
+  for (int s = 0; s < plan->early; s++) plan->alone[plan->steps[s].output] = true;
+  for (int s = plan->early; s < plan->n_steps; s++)
+    for (int k = 0; k < plan->steps[s].n_inputs; k++) plan->alone[plan->steps[s].inputs[k]] = false;
+  for (int i = 0; i < plan->graph->n_outputs; i++) plan->alone[plan->graph->outputs[i]] = false;
 }
 
 /* Depthwise steps write whole pixels only. */
@@ -237,10 +274,10 @@ static void find_slices(struct planner *p) {
 static int storage_at(struct br_plan *plan, int v, int s) {
   if (plan->slice_of[v] >= 0) {
     int whole = plan->slice_of[v];
-    if (plan->value[whole] == BR_NO_STORAGE) plan->value[whole] = new_storage(plan, br_shape_count(&plan->shapes[whole]) * sizeof(float), s, s);
+    if (plan->value[whole] == BR_NO_STORAGE) plan->value[whole] = new_storage(plan, value_bytes(plan, whole), s, s);
     return plan->value[whole];
   }
-  return plan->value[v] != BR_NO_STORAGE ? plan->value[v] : new_storage(plan, br_shape_count(&plan->shapes[v]) * sizeof(float), s, s);
+  return plan->value[v] != BR_NO_STORAGE ? plan->value[v] : new_storage(plan, value_bytes(plan, v), s, s);
 }
 
 static void place_values(struct planner *p) {
@@ -258,6 +295,10 @@ static void place_values(struct planner *p) {
       if (reads_out) lengthen(plan, plan->value[out], back);
       p->kept[out] = reads_out || (reuse && p->kept[step->inputs[0]]);
       if (is_output(plan->graph, out)) lengthen(plan, plan->value[out], 2 * S);
+      if (s < plan->early && !plan->alone[out]) { /* of other samples while this one is made */
+        lengthen(plan, plan->value[out], 0);
+        lengthen(plan, plan->value[out], plan->early - 1);
+      }
     }
     for (int k = 0; k < step->n_inputs; k++) {
       int storage = plan->value[step->inputs[k]];
@@ -365,6 +406,7 @@ int br_plan_make(struct br_plan *plan, const struct br_graph *graph, const struc
   BR_TRY(br_memory_alloc(nodes, sizeof *plan->needs_gradient, "plan", &plan->needs_gradient));
   BR_TRY(br_memory_alloc(nodes, sizeof *plan->value, "plan", &plan->value));
   BR_TRY(br_memory_alloc(nodes, sizeof *plan->gradient, "plan", &plan->gradient));
+  BR_TRY(br_memory_alloc(nodes, sizeof *plan->alone, "plan", &plan->alone));
   BR_TRY(br_memory_alloc(nodes, sizeof *plan->slice_of, "plan", &plan->slice_of));
   BR_TRY(br_memory_alloc(nodes, sizeof *plan->slice_at, "plan", &plan->slice_at));
   BR_TRY(br_memory_alloc(nodes, sizeof *plan->saved, "plan", &plan->saved));
@@ -387,6 +429,7 @@ int br_plan_make(struct br_plan *plan, const struct br_graph *graph, const struc
     if (options->fuse && p.train) fuse_conv_pools(&p);
     find_makers(&p);
     find_slices(&p);
+    find_early(&p);
     place_values(&p);
     place_gradients(&p);
     place_scratch(&p);
@@ -404,6 +447,7 @@ void br_plan_free(struct br_plan *plan) {
   br_memory_free(plan->needs_gradient);
   br_memory_free(plan->value);
   br_memory_free(plan->gradient);
+  br_memory_free(plan->alone);
   br_memory_free(plan->slice_of);
   br_memory_free(plan->slice_at);
   br_memory_free(plan->saved);

@@ -36,6 +36,8 @@ struct br_plan {
   int loss_input;
   struct br_step *steps;
   int n_steps;
+  int early;                 /* steps [0, early) run sample by sample, the others with the batch together (plan.c: find_early) */
+  bool *alone;               /* per value: only early steps see it, so there is room for one sample */
   struct br_shape *shapes;   /* per value, for N samples; the loss node's at the end */
   bool *needs_gradient;      /* per value */
   int *value, *gradient;     /* per value: its storages, BR_NO_STORAGE for none */
