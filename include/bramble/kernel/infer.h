@@ -13,7 +13,7 @@ struct br_infer_conv {
   const float *x;
   float *y;
   size_t y_pixel; /* floats from output pixel to pixel: K, or more where y is some channels of a wider tensor. Depthwise convolutions: K */
-  /* bias [K] or NULL; residual [N,P,Q,K] or NULL, pixels K floats apart; it may be y where y_pixel is K. */
+  /* bias [K] or NULL; residual [N,P,Q,K] or NULL, pixels K floats apart; it does not overlap y. */
   struct br_epilogue epilogue;
 };
 
