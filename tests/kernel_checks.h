@@ -623,6 +623,39 @@ static void check_conv_pool(bool backward) {
 static void check_conv_pool_forward(void) { check_conv_pool(false); }
 static void check_conv_pool_backward(void) { check_conv_pool(true); }
 
+static void check_winograd_packed_floats(void) {} /* checked by winograd_conv */
+static void check_winograd_pack(void) {}
+static void check_winograd_work_bytes(void) {}
+
+/* The bits of its twin, and near the direct way. */
+static void check_winograd_conv(void) {
+  struct br_conv_shape d = {.N = between(1, 2), .H = between(3, 19), .W = between(3, 19), .C = (int)any_size() % 70 + 1, .K = (int)any_size() % 70 + 1, .R = 3, .S = 3, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1, .groups = 1};
+  d.pad_top = below(3), d.pad_left = below(3);
+  d.P = d.H - 2 + 2 * d.pad_top - (d.pad_top ? below(2) : 0), d.Q = d.W - 2 + 2 * d.pad_left;
+  size_t K = (size_t)d.K, pixels = y_size(&d) / K;
+  struct br_infer_conv conv = {.shape = d, .x = input(x_size(&d), 1), .y_pixel = K + (coin() ? 0 : (size_t)below(9))};
+  float *w = input(w_size(&d), 0.2f), *twin = take(br__kernels_reference.winograd_packed_floats(&d)), *packed = take(table->winograd_packed_floats(&d)), *direct = take(y_size(&d));
+  struct pair y = output(pixels * conv.y_pixel);
+  conv.epilogue = (struct br_epilogue){coin() ? input(K, 1) : NULL, coin() ? input(y_size(&d), 1) : NULL, below(4) == 0 ? BR_ACTIVATION_HARDSWISH : any_activation(), 0};
+  br__kernels_reference.winograd_pack(&d, w, twin, BR_PART_ALL);
+  conv.packed = twin, conv.y = y.want;
+  br__kernels_reference.winograd_conv(&conv, BR_PART_ALL, NULL);
+  IN_PARTS(table->winograd_pack(&d, w, packed, part));
+  void *work = work_of(table->winograd_work_bytes(&d));
+  conv.packed = packed, conv.y = y.got;
+  IN_PARTS(table->winograd_conv(&conv, part, work));
+  same("y", y);
+  if (conv.epilogue.activation > BR_ACTIVATION_RELU6) return; /* a slope may be steep */
+  float largest = 1;
+  br__kernels_reference.conv_forward(&d, conv.x, w, direct, &conv.epilogue, BR_PART_ALL, NULL);
+  for (size_t i = 0; i < y_size(&d); i++) largest = __builtin_fabsf(direct[i]) > largest ? __builtin_fabsf(direct[i]) : largest;
+  for (size_t i = 0; i < y_size(&d); i++)
+    if (__builtin_fabsf(y.got[i / K * conv.y_pixel + i % K] - direct[i]) > 1e-4f * largest) {
+      differs("the direct way", i);
+      return;
+    }
+}
+
 static void check_inverted_residual_work_bytes(void) {} /* its worth is checked by the two below, within its guard */
 
 struct team_call {
