@@ -19,7 +19,7 @@
 
 /* Every kind of group, and what must not become one. */
 static const char *const text =
-    "x = input 13 11 5\n"
+    "x = input 23 21 5\n"
     "c1 = conv x out=24 kernel=3 stride=2 padding=1 bias=no\n" /* norm and hardswish */
     "b1 = batchnorm c1 eps=0.001\n"
     "r1 = hardswish b1\n"
@@ -35,7 +35,7 @@ static const char *const text =
     "c2 = conv m out=24 bias=yes\n" /* bias, norm, residual, activation */
     "b3 = batchnorm c2\n"
     "a = add r1 b3\n"
-    "r3 = leakyrelu a alpha=0.2\n"
+    "r3 = leakyrelu a alpha=0.2\n" /* its readers: Winograd's method, of 3x3 outputs enough */
     "e1 = conv r3 out=17 kernel=3 padding=same\n" /* three that a concat takes, one of them seen elsewhere too */
     "t1 = tanh e1\n"
     "e2 = conv r3 out=32 kernel=3x1 padding=1x0 dilation=1\n"

@@ -125,7 +125,7 @@ static void make_steps(struct planner *p) {
     if (node->op->flags & BR_OP_OUTPUTS) continue;
     const struct br_fold *fold = p->options->prepared ? &p->options->prepared->folds[i] : NULL;
     if (fold && fold->last) {
-      plan->steps[plan->n_steps++] = (struct br_step){.op = &br_op_packed, .node = node, .n_params = 2, .inputs = fold->inputs, .n_inputs = fold->n_inputs, .output = fold->last, .activation = fold->activation, .alpha = fold->alpha, .packed = true};
+      plan->steps[plan->n_steps++] = (struct br_step){.op = p->options->prepared->winograd[i] ? &br_op_winograd : &br_op_packed, .node = node, .n_params = 2, .inputs = fold->inputs, .n_inputs = fold->n_inputs, .output = fold->last, .activation = fold->activation, .alpha = fold->alpha, .packed = true};
       i = fold->last;
       continue;
     }

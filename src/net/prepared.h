@@ -13,8 +13,9 @@
 struct br_prepared {
   const struct br_model *model;
   const struct br_graph *graph;
-  bool stream;
+  bool exact, stream;
   struct br_fold *folds;  /* per node */
+  bool *winograd;         /* per node: its group runs by Winograd's method */
   size_t *weights, *bias; /* per node that begins a group: where they lie in the block, or in the place they are streamed to; BR_NOT_KEPT for no bias */
   size_t *kept;           /* per parameter: where it lies in the block as it was; BR_NOT_KEPT: it is in a group's weights */
   float *block;
@@ -28,7 +29,7 @@ struct br_prepared {
 int br__prepared_pack(const struct br_prepared *prepared, int i, float *place, float *scratch);
 
 /* A group's step: inputs x and perhaps a residual, param[0] the packed weights, param[1] the bias or NULL. */
-extern const struct br_op br_op_packed;
+extern const struct br_op br_op_packed, br_op_winograd;
 /* The convolution that the conv or dense node is, for an input of this shape. */
 struct br_conv_shape br__packed_shape(const struct br_node *node, const struct br_shape *in, const struct br_shape *out);
 

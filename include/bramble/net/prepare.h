@@ -6,7 +6,7 @@
 #include <bramble/net/model.h>
 
 struct br_prepare_options {
-  bool exact;  /* the arithmetic of training, bit for bit: batch norms are not folded */
+  bool exact;  /* the arithmetic of training, bit for bit: batch norms are not folded, convolutions not made by Winograd's method */
   bool stream; /* weights are not kept: each step packs its own when it runs. Slow, and hardly any memory where the model is mapped */
 };
 
