@@ -58,6 +58,8 @@ runs=results/good/runs.jsonl
 truncate -s -20 $runs
 "$build/bramble" sweep good.yaml data=shapes:50,20 --json | tail -1 | grep -q '"runs":1,' || fail "torn line"
 
+"$build/bramble" sweep good.yaml --smoke --repeats 3 --json | tail -1 | grep -q '"runs":4,"known":4' || fail "--repeats"
+
 cat > slow.yaml <<'E2'
 name: slow
 factors: {i: [1, 2, 3, 4, 5, 6]}

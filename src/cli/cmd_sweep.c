@@ -59,7 +59,7 @@ int cmd_sweep(struct cli *cli) {
   char program[4096];
   BR_TRY(cli_find_self(program, sizeof program));
   struct br_sweep_options options = {.program = program, .version = BRAMBLE_VERSION, .results = option_text(o, "results"), .launcher = option_text(o, "launcher"), .hosts = option_text(o, "hosts"), .settings = o->subjects + 1, .n_settings = o->n_subjects - 1,
-                                     .simulate = option_text(o, "simulate"), .smoke = option_flag(o, "smoke"), .again = (enum br_again)option_choice(o, "again")};
+                                     .simulate = option_text(o, "simulate"), .repeats = option_given(o, "repeats") ? (int)option_int(o, "repeats") : 0, .smoke = option_flag(o, "smoke"), .again = (enum br_again)option_choice(o, "again")};
   struct watching watching = {.cli = cli};
   if (option_given(o, "view")) {
     BR_TRY(br_view_open(option_text(o, "view"), o->subjects[0], 0, &watching.view));

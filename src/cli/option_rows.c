@@ -104,7 +104,7 @@ const struct option_row option_rows[] = {
     {"memory", OPTION_SIZES, NULL, 1e6, 1e15, NULL, DATA, "memory each rank may take, commas between where they differ (default: what is free)", "--memory 900MB"},
     {"exact", OPTION_FLAG, NULL, 0, 0, NULL, FOR_PREDICT | FOR_BENCH, "the arithmetic of training, bit for bit: batch norms are not folded into weights and 3x3 convolutions not made by Winograd's method, which differ in the last digits", "--exact"},
     {"stages", OPTION_TEXT, NULL, 0, 0, "auto|N", FOR_PREDICT, "one net over all ranks in as many stages, a pipeline", "--stages auto"},
-    {"repeats", OPTION_INT, "5", 1, 999, NULL, FOR_BENCH, "measured repeats after a warm-up", "--repeats 9"},
+    {"repeats", OPTION_INT, "5", 1, 999, NULL, FOR_BENCH | FOR_SWEEP, "measured repeats after a warm-up (sweep: default the file's)", "--repeats 9"},
     /* output */
     {"out", OPTION_TEXT, NULL, 0, 0, "FILE", FOR_TRAIN | FOR_PREDICT | FOR_INSPECT | FOR_DATA | FOR_IMPORT | FOR_EXPORT | FOR_REPORT | FOR_BENCH, "where the result goes", "--out m.safetensors"},
     {"shard", OPTION_SIZE, "100MB", 0, 1e15, NULL, FOR_DATA, "size of a shard, about", "--shard 500MB"},

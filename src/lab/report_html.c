@@ -153,7 +153,9 @@ static void write_settings(const struct br_summary *s, FILE *out) {
     fprintf(out, "</code></dd>\n");
   }
   for (int i = 0; i < e->n_variables; i++) write_pair(out, e->variables[i].name, e->variables[i].text);
-  fprintf(out, "<dt>repeats</dt><dd>%d%s</dd>\n</dl>\n<h2>Machine</h2>\n<dl>\n", e->repeats, e->warmup ? ", after warm-up runs that do not count" : "");
+  int repeats = 0; /* that were made, which --repeats may have changed */
+  for (int r = 0; r < s->n_rows; r++) repeats = s->rows[r].ok + s->rows[r].failed > repeats ? s->rows[r].ok + s->rows[r].failed : repeats;
+  fprintf(out, "<dt>repeats</dt><dd>%d%s</dd>\n</dl>\n<h2>Machine</h2>\n<dl>\n", repeats, e->warmup ? ", after warm-up runs that do not count" : "");
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) write_pair(out, keys[i][1], json_string_value(json_object_get(s->session, keys[i][0])));
   char memory[32];
   double bytes = json_number_value(json_object_get(s->session, "memory_bytes"));

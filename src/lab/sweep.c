@@ -446,7 +446,7 @@ static int copy_file(const char *from, const char *to) {
 
 static int run_all(struct sweep *s) {
   const struct br_experiment *e = s->experiment;
-  int repeats = e->warmup + e->repeats, missing = 0;
+  int repeats = e->warmup + (s->options->repeats ? s->options->repeats : e->repeats), missing = 0;
   s->all = s->n_jobs * repeats;
   for (int r = 1; r <= repeats; r++)
     for (int j = 0; j < s->n_jobs; j++) missing += !known(s, &s->jobs[j], r);

@@ -15,6 +15,7 @@ struct br_sweep_options {
   const char *const *settings;    /* "name=value" for the file's variables */
   int n_settings;
   const char *simulate;           /* as train's --simulate: cases of up to so many nodes run alone here, under NAME-simulated; NULL: as they are */
+  int repeats;                    /* instead of the file's; 0: the file's */
   bool smoke;                     /* the tiny sizes of the file, under NAME-smoke */
   enum br_again again;            /* what is measured again although it is there */
 };
