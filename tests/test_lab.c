@@ -5,6 +5,8 @@
 
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
+#include <bramble/cluster/link.h>
+#include <bramble/lab/simulate.h>
 #include <bramble/lab/step_model.h>
 
 #include <glob.h>
@@ -185,7 +187,30 @@ static void step_model(void **state) {
   assert_non_null(strstr(br_error_message(), "did you mean pi4?"));
 }
 
+static void simulation(void **state) {
+  (void)state;
+  struct br_rank_times ranks[5] = {{0}}, here = {.load = 1, .compute = 11};
+  struct br_simulation s = {.model = {.parts = 48, .sums = 10, .sum_bytes = 8e6, .threads = 4, .latency = 1e-4, .bandwidth = 1e8}, .nodes = 5, .slower = 2, .here_threads = 2, .units = 480, .node_bytes = 7e6, .ranks = ranks};
+  struct br_epoch_result measured = {.epoch = 3, .loss = 0.5, .seconds = 13, .samples = 1000, .n_ranks = 1, .ranks = &here}, there;
+  br_simulation_epoch(&s, &measured, &there);
+  /* 24 thread-seconds here are 48 there, 0.1 a part; the slowest node has 10 of 48 parts in 3 rounds of 4; the second that is neither loading nor computing is 2 there. */
+  double sums = 10 * br_link_sum_model(5, 8e6, 1e-4, 1e8);
+  assert_true(fabs(there.seconds - (10 * 0.3 + sums + 2)) < 1e-9 && s.seconds == there.seconds);
+  assert_true(there.n_ranks == 5 && there.loss == 0.5 && fabs(there.images_per_second - 1000 / there.seconds) < 1e-9);
+  double units = 0;
+  for (int r = 0; r < 5; r++) {
+    const struct br_rank_times *t = &there.ranks[r];
+    assert_true(fabs(t->load + t->compute + t->wait + t->communicate - there.seconds) < 1e-9);
+    assert_true(fabs(t->load * 11 - t->compute) < 1e-9 && t->peak_rss_bytes == 7e6);
+    units += t->units;
+  }
+  assert_true(fabs(units - 480) < 1e-9);
+  double sent = there.ranks[4].bytes_sent;
+  br_simulation_epoch(&s, &measured, &there);
+  assert_true(sent == 10 * 1.6 * 8e6 && there.ranks[4].bytes_sent == 2 * sent && fabs(s.seconds - 2 * there.seconds) < 1e-9);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(formulas), cmocka_unit_test(words), cmocka_unit_test(programs), cmocka_unit_test(experiment_files), cmocka_unit_test(doctor), cmocka_unit_test(link_model), cmocka_unit_test(step_model)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(formulas), cmocka_unit_test(words), cmocka_unit_test(programs), cmocka_unit_test(experiment_files), cmocka_unit_test(doctor), cmocka_unit_test(link_model), cmocka_unit_test(step_model), cmocka_unit_test(simulation)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
