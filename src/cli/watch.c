@@ -36,34 +36,34 @@ static json_t *rank_json(int rank, const struct br_sampler_record *r) {
 }
 
 /* Of all machines; NULL where no machine has a meter. */
-static json_t *energy_json(const struct br_sampler_record *records, int ranks, double samples) {
+static json_t *energy_json(const struct br_sampler_record *const *records, int ranks, double samples) {
   double joules = 0;
   const char *meter = NULL;
   int n_marks = 0, meters = 0;
   for (int r = 0; r < ranks; r++) {
-    if (!records[r].meter[0]) continue;
-    meter = records[r].meter;
+    if (!records[r]->meter[0]) continue;
+    meter = records[r]->meter;
     meters++;
-    joules += records[r].joules;
-    if (records[r].n_marks > n_marks) n_marks = records[r].n_marks;
+    joules += records[r]->joules;
+    if (records[r]->n_marks > n_marks) n_marks = records[r]->n_marks;
   }
   if (!meter) return NULL;
   json_t *epochs = json_array();
   for (int e = 0; e < n_marks; e++) {
     double epoch = 0;
     for (int r = 0; r < ranks; r++)
-      if (e < records[r].n_marks && records[r].meter[0]) epoch += records[r].mark[e] - (e ? records[r].mark[e - 1] : 0);
+      if (e < records[r]->n_marks && records[r]->meter[0]) epoch += records[r]->mark[e] - (e ? records[r]->mark[e - 1] : 0);
     json_array_append_new(epochs, rounded(epoch));
   }
   return json_pack("{s:s,s:i,s:o,s:o,s:o}", "meter", meter, "machines", meters, "joules", rounded(joules), "joules_per_image", samples > 0 ? json_real(joules / samples) : json_null(), "joules_per_epoch", epochs);
 }
 
-static json_t *machine_json(const struct br_sampler_record *records, int ranks, double samples) {
+static json_t *machine_json(const struct br_sampler_record *const *records, int ranks, double samples) {
   json_t *columns = json_array(), *list = json_array();
 #define X(member, name) json_array_append_new(columns, json_string(name));
   BR_RANK_POINT_LIST(X)
 #undef X
-  for (int r = 0; r < ranks; r++) json_array_append_new(list, rank_json(r, &records[r]));
+  for (int r = 0; r < ranks; r++) json_array_append_new(list, rank_json(r, records[r]));
   json_t *machine = json_pack("{s:o,s:o}", "columns", columns, "ranks", list), *energy = energy_json(records, ranks, samples);
   if (energy) json_object_set_new(machine, "energy", energy);
   return json_pack("{s:o}", "machine", machine);
@@ -86,13 +86,21 @@ void watch_show(struct cli *cli, struct br_sampler *sampler, struct br_view *vie
 }
 
 int watch_finish(struct cli *cli, struct br_sampler *sampler, double samples, json_t **line) {
-  const struct br_sampler_record *record = br_sampler_stop(sampler);
-  struct br_sampler_record *all;
-  int ranks = br_comm_size(cli->comm);
+  const struct br_sampler_record *record = br_sampler_stop(sampler), **records = NULL;
+  size_t ranks = (size_t)br_comm_size(cli->comm), *sizes = NULL;
+  unsigned char *all = NULL;
   *line = NULL;
-  BR_TRY(br_comm_agree(cli->comm, br_memory_alloc((size_t)ranks, sizeof *all, "samples of the machines", &all)));
-  int status = br_comm_allgather(cli->comm, record, sizeof *record, all);
-  if (status == BR_OK && cli->speaks) *line = machine_json(all, ranks, samples);
+  int status = br_memory_alloc(ranks, sizeof *sizes, "samples of the machines", &sizes);
+  if (status == BR_OK) status = br_memory_alloc(ranks, sizeof *records, "samples of the machines", &records);
+  status = br_comm_agree(cli->comm, status);
+  if (status == BR_OK) status = br_comm_gather(cli->comm, record, br_sampler_record_bytes(record), 0, &all, sizes);
+  if (status == BR_OK && cli->speaks) {
+    size_t at = 0;
+    for (size_t r = 0; r < ranks; at += sizes[r++]) records[r] = (const struct br_sampler_record *)(const void *)(all + at);
+    *line = machine_json(records, (int)ranks, samples);
+  }
   br_memory_free(all);
+  br_memory_free(records);
+  br_memory_free(sizes);
   return status;
 }

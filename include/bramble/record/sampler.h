@@ -6,9 +6,10 @@
 #include <bramble/record/machine.h>
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #define BR_SAMPLER_POINTS 600 /* when it is full every second point goes, and the time between points doubles */
-#define BR_SAMPLER_MARKS 4096
+#define BR_SAMPLER_MARKS 1024 /* later epochs are not told apart */
 
 /* One row per number of a point, in the order in which they are kept: member, name in JSON. */
 #define BR_RANK_POINT_LIST(X)                                       \
@@ -32,7 +33,7 @@ struct br_rank_point {
 #undef X
 };
 
-/* Plain data: it is sent between ranks as it is. */
+/* Plain data, the points at its end: its first br_sampler_record_bytes are sent between ranks as they are. */
 struct br_sampler_record {
   char host[64], meter[24];       /* meter: "" for none */
   struct br_machine_state before, after;
@@ -42,6 +43,8 @@ struct br_sampler_record {
   int n_marks, n_points;
   struct br_rank_point point[BR_SAMPLER_POINTS];
 };
+
+static inline size_t br_sampler_record_bytes(const struct br_sampler_record *record) { return offsetof(struct br_sampler_record, point) + (size_t)record->n_points * sizeof record->point[0]; }
 
 struct br_sampler;
 /* Starts sampling. `meters`: also energy, by `watts` (may be NULL) or what the machine has; one process of a machine is to. Errors: BR_ERROR_USAGE for a `watts` that
