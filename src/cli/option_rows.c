@@ -61,7 +61,7 @@ const struct option_row option_rows[] = {
     {"micro-batch", OPTION_INT, "0", 0, 1e6, NULL, TRAINING, "samples of one unit: batch norm is per unit, and a batch is a whole number of them (0: the recipe's)", "--micro-batch 12"},
     {"epochs", OPTION_INT, "-1", -1, 1e6, NULL, TRAINING, "passes over the training samples; with --sync fedavg, rounds (-1: the recipe's)", "--epochs 10"},
     {"optimiser", OPTION_CHOICE, NULL, 0, 0, "sgd|adam|adamw|lars|lamb|rmsprop", TRAINING, "how weights follow gradients (default: the recipe's)", "--optimiser adam"},
-    {"lr", OPTION_FLOAT, NULL, 0, 1e3, NULL, TRAINING, "learning rate (default: the recipe's; boost: 0.1)", "--lr 0.05"},
+    {"lr", OPTION_FLOAT, NULL, 0, 1e3, NULL, TRAINING, "learning rate (default: the recipe's, which follows the square root of --batch; boost: 0.1)", "--lr 0.05"},
     {"momentum", OPTION_FLOAT, NULL, 0, 0.99999, NULL, TRAINING, "momentum, beta1 of adam and lamb (default: the recipe's)", "--momentum 0.9"},
     {"nesterov", OPTION_FLAG, NULL, 0, 0, NULL, TRAINING, "Nesterov's momentum", "--nesterov"},
     {"weight-decay", OPTION_FLOAT, NULL, 0, 10, NULL, TRAINING, "weight decay, not on biases and batch norm (default: the recipe's)", "--weight-decay 4e-5"},

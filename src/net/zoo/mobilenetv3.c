@@ -71,7 +71,7 @@ static void build_large(struct br_net_text *text, const struct br_zoo_options *o
 
 #define FALLBACK {.width = 1, .H = 224, .W = 224, .C = 3, .classes = 1000, .stem_stride = 2, .bn_momentum = 0.99, .bn_eps = 1e-3, .dropout = 0.2}
 #define RECIPE                                                                                                                                                                                       \
-  {.optimiser = "sgd", .schedule = "cosine", .augment = "flip,crop:4", .source = "our MobileNetV2 recipe; torchvision's own (RMSprop, 600 epochs) is for long runs", .lr = 0.05, .momentum = 0.9, \
+  {.optimiser = "lamb", .schedule = "cosine", .augment = "flip,crop:4", .source = "our MobileNetV2 recipe; torchvision's own (RMSprop, 600 epochs) is for long runs", .lr = 0.01, .momentum = 0.9, \
    .weight_decay = 4e-5, .warmup_epochs = 0.5, .batch = 96, .micro_batch = 12, .epochs = 10}
 
 const struct br_zoo_net br_zoo_mobilenetv3_large = {
