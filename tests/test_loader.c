@@ -406,6 +406,37 @@ static void test_stream_passes_errors(void **state) {
   br_loader_close(loader);
 }
 
+/* Rows in memory come out normalised, whichever are asked for. */
+static void test_rows_in_memory(void **state) {
+  (void)state;
+  enum { ROWS = 50, WIDTH = 3, ASKED = 5 };
+  float *rows, out[ASKED * WIDTH];
+  int32_t *labels, label[ASKED];
+  const uint64_t index[ASKED] = {49, 0, 7, 7, 31}, beyond = ROWS;
+  assert_int_equal(br_memory_alloc(ROWS * WIDTH, sizeof *rows, "rows", &rows), BR_OK);
+  assert_int_equal(br_memory_alloc(ROWS, sizeof *labels, "labels", &labels), BR_OK);
+  for (int i = 0; i < ROWS * WIDTH; i++) rows[i] = (float)i / 7;
+  for (int i = 0; i < ROWS; i++) labels[i] = br_number_label(0.5f - (float)i);
+  struct br_dataset *data;
+  assert_int_equal(br_dataset_open_rows(&(struct br_dataset_rows){.count = ROWS, .C = WIDTH, .x = rows, .label = labels, .numbers = true}, &data), BR_OK);
+  assert_int_equal(br_dataset_info(data)->classes, 0);
+  struct br_loader_options options = {.dataset = data, .preprocess = {.H = 1, .W = 1, .C = WIDTH, .mean = {1, 2, 3}, .std = {0.5f, 2, 4}}};
+  struct br_loader *loader;
+  assert_int_equal(br_loader_open(&options, &loader), BR_OK);
+  assert_true(br_loader_gives_numbers(loader));
+  assert_int_equal(br_loader_fill(loader, 0, index, ASKED, out, label), BR_OK);
+  assert_int_equal(br_loader_fill(loader, 0, &beyond, 1, out, label), BR_ERROR_USAGE);
+  br_loader_close(loader);
+  for (int i = 0; i < ASKED; i++) {
+    assert_float_equal(br_label_number(label[i]), 0.5f - (float)index[i], 0);
+    for (int c = 0; c < WIDTH; c++) {
+      float scale = (float)(1 / (double)options.preprocess.std[c]), bias = (float)(-(double)options.preprocess.mean[c] / (double)options.preprocess.std[c]);
+      assert_float_equal(out[i * WIDTH + c], rows[index[i] * WIDTH + (uint64_t)c] * scale + bias, 0);
+    }
+  }
+  br_dataset_close(data);
+}
+
 static void test_nothing_is_allocated(void **state) {
   (void)state;
   struct br_loader_options options = everything();
@@ -430,7 +461,7 @@ int main(void) {
       cmocka_unit_test(test_values),         cmocka_unit_test(test_flip),         cmocka_unit_test(test_padded_crop),        cmocka_unit_test(test_cutout),
       cmocka_unit_test(test_colours),        cmocka_unit_test(test_resized_crop), cmocka_unit_test(test_resize_shorter),     cmocka_unit_test(test_channels),
       cmocka_unit_test(test_known_bits),     cmocka_unit_test(test_stream_is_fill), cmocka_unit_test(test_stream_stops_early), cmocka_unit_test(test_stream_passes_errors),
-      cmocka_unit_test(test_nothing_is_allocated),
+      cmocka_unit_test(test_nothing_is_allocated), cmocka_unit_test(test_rows_in_memory),
   };
   test_folder_make();
   int failed = cmocka_run_group_tests(tests, open_shapes, close_shapes);

@@ -290,15 +290,50 @@ static void give_scratch(struct br_loader *loader, struct br__scratch *scratch) 
   pthread_mutex_unlock(&loader->mutex);
 }
 
+enum { FETCH_AHEAD = 8 }; /* samples: they lie anywhere, and memory takes its time */
+
+/* Samples that lie in memory as floats of the input's size: normalised from where they are. */
+static void fill_direct(const struct br_loader *loader, const uint64_t *index, int n, float *x, int32_t *label) {
+  const struct br_preprocess *p = &loader->options.preprocess;
+  const struct br_dataset *dataset = loader->options.dataset;
+  const struct br__rows *rows = br__rows();
+  size_t row = (size_t)p->W * (size_t)p->C;
+  for (int i = 0; i < n; i++, x += row * (size_t)p->H) {
+    if (i + FETCH_AHEAD < n) __builtin_prefetch(dataset->source->floats(dataset, index[i + FETCH_AHEAD]));
+    const float *from = dataset->source->floats(dataset, index[i]);
+    for (int y = 0; y < p->H; y++) rows->normalise(from + (size_t)y * row, loader->scale, loader->bias, x + (size_t)y * row, row);
+    label[i] = dataset->source->label(dataset, index[i]);
+  }
+}
+
 int br_loader_fill(struct br_loader *loader, uint32_t epoch, const uint64_t *index, int n, float *x, int32_t *label) {
   const struct br_preprocess *p = &loader->options.preprocess;
   size_t stride = (size_t)p->H * (size_t)p->W * (size_t)p->C;
+  if (loader->direct) {
+    for (int i = 0; i < n; i++)
+      if (index[i] >= loader->info.count) BR_FAIL(BR_ERROR_USAGE, "%s: sample %llu of %llu was asked for", loader->info.name, (unsigned long long)index[i], (unsigned long long)loader->info.count);
+    fill_direct(loader, index, n, x, label);
+    return BR_OK;
+  }
   struct br__scratch *scratch;
   BR_TRY(take_scratch(loader, &scratch));
   int status = BR_OK;
   for (int i = 0; i < n && status == BR_OK; i++) status = fill_one(loader, scratch, epoch, index[i], x + (size_t)i * stride, &label[i]);
   give_scratch(loader, scratch);
   return status;
+}
+
+bool br_loader_gives_numbers(const struct br_loader *loader) { return loader->info.numbers; }
+
+/* Whether samples become the input by nothing but normalising. */
+static bool is_direct(const struct br_loader *loader) {
+  const struct br_augment *a = &loader->options.augment;
+  const struct br_preprocess *p = &loader->options.preprocess;
+  const struct br_dataset_info *info = &loader->info;
+  const struct br_dataset *dataset = loader->options.dataset;
+  bool same = info->H == p->H && info->W == p->W && info->C == p->C;
+  bool drawn = a->flip || a->crop_padding || a->resized_crop > 0 || a->cutout || a->brightness > 0 || a->contrast > 0 || a->saturation > 0;
+  return same && !drawn && info->count > 0 && dataset->source->floats && dataset->source->floats(dataset, 0);
 }
 
 bool br_loader_is_costly(const struct br_loader *loader) {
@@ -374,6 +409,7 @@ int br_loader_open(const struct br_loader_options *options, struct br_loader **o
   loader->options = *options;
   loader->info = *info;
   loader->shorter_at_least = least_shorter_side(options);
+  loader->direct = is_direct(loader);
   int status = prepare_values(loader);
   if (status == BR_OK) status = prepare_axes(loader);
   if (status != BR_OK) {

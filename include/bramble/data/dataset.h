@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum br_data_part { BR_DATA_TRAIN, BR_DATA_TEST };
 enum br_sample_type { BR_SAMPLE_U8, BR_SAMPLE_F32 };
@@ -31,6 +32,7 @@ struct br_dataset_info {
   uint64_t count;                 /* samples */
   int classes;                    /* labels are 0 .. classes - 1; 0: labels are not classes */
   const char *const *class_names; /* `classes` of them, in the order of the labels */
+  bool numbers;                   /* labels are numbers to be predicted, as the bits of a float (br_label_number) */
   int H, W, C;                    /* of every sample; H = W = 0 where pictures differ in size (folder, tar) */
   enum br_sample_type type;
   uint64_t skipped;     /* bad pictures left out (skip_bad) */
@@ -41,6 +43,17 @@ struct br_dataset_info {
 /* Opens the part `options->part` of the data set `spec`. *out is the caller's, closed with br_dataset_close.
  * Errors: BR_ERROR_USAGE for an unknown source (with the nearest known one), BR_ERROR_DATA naming file, byte and mend. */
 int br_dataset_open(const char *spec, const struct br_dataset_options *options, struct br_dataset **out);
+/* Rows that the caller has made in memory, all of them one part. Errors: BR_ERROR_MEMORY. */
+struct br_dataset_rows {
+  uint64_t count;
+  int C;                          /* numbers of a row: samples are 1 x 1 x C floats */
+  float *x;                       /* [count, C], of br_memory_alloc; taken, also on failure */
+  int32_t *label;                 /* [count]; taken likewise */
+  int classes;
+  const char *const *class_names; /* borrowed: must outlive the data set */
+  bool numbers;                   /* labels are numbers, then classes is ignored */
+};
+int br_dataset_open_rows(const struct br_dataset_rows *rows, struct br_dataset **out);
 void br_dataset_close(struct br_dataset *dataset); /* NULL does nothing */
 const struct br_dataset_info *br_dataset_info(const struct br_dataset *dataset);
 
@@ -59,6 +72,17 @@ struct br_sample {
 int br_dataset_read(struct br_dataset *dataset, uint64_t index, struct br_sample *sample);
 /* The label alone, without decoding. */
 int32_t br_dataset_label(const struct br_dataset *dataset, uint64_t index);
+/* A number that is to be predicted, as a label, and back. */
+static inline int32_t br_number_label(float number) {
+  int32_t label;
+  memcpy(&label, &number, sizeof label);
+  return label;
+}
+static inline float br_label_number(int32_t label) {
+  float number;
+  memcpy(&number, &label, sizeof number);
+  return number;
+}
 /* The name of the sample's file within the data set ("cat/1.jpg"); NULL where samples are no files. Valid until the data set is closed. */
 const char *br_dataset_sample_name(const struct br_dataset *dataset, uint64_t index);
 void br_sample_free(struct br_sample *sample);

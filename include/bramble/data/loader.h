@@ -39,6 +39,9 @@ int br_loader_fill(struct br_loader *loader, uint32_t epoch, const uint64_t *ind
 /* True where decoding or resizing makes it worth running ahead. */
 bool br_loader_is_costly(const struct br_loader *loader);
 
+/* True where the data set's labels are numbers to be predicted, not classes. */
+bool br_loader_gives_numbers(const struct br_loader *loader);
+
 /* A unit of samples, ready. */
 struct br_unit {
   float *x;       /* [n,H,W,C], aligned */
