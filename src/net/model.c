@@ -82,6 +82,14 @@ int br_model_set(struct br_model *model, const char *key, const char *value) {
 
 static float *block_of(const struct br_model *model, const struct br_param *param) { return (param->statistic ? model->statistics : model->trained) + param->offset; }
 
+void br_model_tensors(const struct br_model *model, struct br_tensor_entry *tensors) {
+  for (int p = 0; p < model->graph->n_params; p++) {
+    const struct br_param *param = &model->graph->params[p];
+    tensors[p] = (struct br_tensor_entry){.name = param->name, .type = BR_F32, .dims = param->shape.rank, .data = block_of(model, param)};
+    for (int d = 0; d < param->shape.rank; d++) tensors[p].shape[d] = (uint64_t)param->shape.d[d];
+  }
+}
+
 int br_model_save(const struct br_model *model, const char *path) {
   const struct br_graph *graph = model->graph;
   char *text = NULL;
@@ -92,11 +100,7 @@ int br_model_save(const struct br_model *model, const char *path) {
   if (status == BR_OK) status = br_memory_alloc((size_t)graph->n_params, sizeof *tensors, "tensor list", &tensors);
   if (status == BR_OK) status = br_memory_alloc(n_metadata, sizeof *metadata, "metadata", &metadata);
   if (status == BR_OK) {
-    for (int p = 0; p < graph->n_params; p++) {
-      const struct br_param *param = &graph->params[p];
-      tensors[p] = (struct br_tensor_entry){.name = param->name, .type = BR_F32, .dims = param->shape.rank, .data = block_of(model, param)};
-      for (int d = 0; d < param->shape.rank; d++) tensors[p].shape[d] = (uint64_t)param->shape.d[d];
-    }
+    br_model_tensors(model, tensors);
     metadata[0] = (struct br_metadata_entry){"format", FORMAT};
     metadata[1] = (struct br_metadata_entry){"net", text};
     for (int i = 0; i < model->n_entries; i++) metadata[2 + i] = (struct br_metadata_entry){model->entries[i].key, model->entries[i].value};
@@ -119,15 +123,17 @@ static int check_param(const struct br_safetensors *file, const char *path, cons
   return BR_OK;
 }
 
+static int file_values(const struct br_safetensors *file, const char *path, const struct br_param *param, const float **values) {
+  *values = br_safetensors_find(file, param->name)->data;
+  for (size_t i = 0; i < param->count; i++)
+    if (!isfinite((*values)[i])) BR_FAIL(BR_ERROR_DATA, "%s: tensor %s: element %zu is not a finite number; the training went wrong or the file is damaged", path, param->name, i);
+  return BR_OK;
+}
+
 int br_model_values(const struct br_model *model, int number, const float **values) {
   const struct br_param *param = &model->graph->params[number];
-  if (!model->file) {
-    *values = block_of(model, param);
-    return BR_OK;
-  }
-  *values = br_safetensors_find(model->file, param->name)->data;
-  for (size_t i = 0; i < param->count; i++)
-    if (!isfinite((*values)[i])) BR_FAIL(BR_ERROR_DATA, "%s: tensor %s: element %zu is not a finite number; the training went wrong or the file is damaged", model->graph->name, param->name, i);
+  if (model->file) return file_values(model->file, model->graph->name, param, values);
+  *values = block_of(model, param);
   return BR_OK;
 }
 
@@ -135,10 +141,8 @@ void br_model_forget(const struct br_model *model, int number) {
   if (model->file) br_safetensors_forget(model->file, br_safetensors_find(model->file, model->graph->params[number].name));
 }
 
-static int load_graph(const struct br_safetensors *file, const char *path, struct br_graph **out) {
-  const char *format = br_safetensors_metadata(file, "format"), *text = br_safetensors_metadata(file, "net");
-  if (!format || strcmp(format, FORMAT) != 0 || !text)
-    BR_FAIL(BR_ERROR_DATA, "%s: is a safetensors file but not a net of Bramble's (its metadata has no format \"%s\")", path, FORMAT);
+/* The graph of a net text whose parameters the file holds. */
+static int fitting_graph(const struct br_safetensors *file, const char *path, const char *text, struct br_graph **out) {
   struct br_graph *graph;
   BR_TRY(br_graph_parse(path, text, &graph));
   int status = BR_OK;
@@ -147,6 +151,30 @@ static int load_graph(const struct br_safetensors *file, const char *path, struc
     *out = graph;
   else
     br_graph_close(graph);
+  return status;
+}
+
+static int load_graph(const struct br_safetensors *file, const char *path, struct br_graph **out) {
+  const char *format = br_safetensors_metadata(file, "format"), *text = br_safetensors_metadata(file, "net");
+  if (!format || strcmp(format, FORMAT) != 0 || !text)
+    BR_FAIL(BR_ERROR_DATA, "%s: is a safetensors file but not a net of Bramble's (its metadata has no format \"%s\")", path, FORMAT);
+  return fitting_graph(file, path, text, out);
+}
+
+int br_model_read(const struct br_safetensors *file, const char *path, const char *net, struct br_model **out) {
+  struct br_graph *graph;
+  *out = NULL;
+  BR_TRY(fitting_graph(file, path, net, &graph));
+  BR_TRY(br_model_open(graph, out));
+  int status = BR_OK;
+  for (int p = 0; status == BR_OK && p < graph->n_params; p++) {
+    const float *values;
+    status = file_values(file, path, &graph->params[p], &values);
+    if (status == BR_OK) memcpy(block_of(*out, &graph->params[p]), values, graph->params[p].count * sizeof(float));
+  }
+  if (status == BR_OK) return BR_OK;
+  br_model_close(*out);
+  *out = NULL;
   return status;
 }
 

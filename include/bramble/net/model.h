@@ -6,6 +6,7 @@
 #include <bramble/net/graph.h>
 
 struct br_safetensors;
+struct br_tensor_entry;
 
 struct br_model {
   struct br_graph *graph;
@@ -38,6 +39,10 @@ int br_model_values(const struct br_model *model, int param, const float **value
 void br_model_forget(const struct br_model *model, int param);
 /* Frees the parameters, or closes the file: what is left is for those who only want to know the graph and the metadata. */
 void br_model_drop(struct br_model *model);
+/* For files of other formats that hold a net among other things. The parameters as tensors to be written, graph->n_params of them, borrowed: */
+void br_model_tensors(const struct br_model *model, struct br_tensor_entry *tensors);
+/* and a model of the net text `net` with its parameters copied from an open file; `path` is for messages. Errors as of br_model_load. */
+int br_model_read(const struct br_safetensors *file, const char *path, const char *net, struct br_model **out);
 /* Takes over from `source` every parameter whose name and shape are the same; the number of those not found comes out in *missing. */
 void br_model_copy_params(struct br_model *model, const struct br_model *source, int *missing);
 
