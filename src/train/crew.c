@@ -32,7 +32,7 @@ int br_crew_plan(struct br_graph *graph, enum br_exec_mode mode, const bool *fro
 }
 
 int br_crew_open(struct br_crew *crew, struct br_team *team, struct br_loader *loader, struct br_graph *graph, enum br_exec_mode mode, const bool *frozen, int unit_samples, int64_t units) {
-  *crew = (struct br_crew){.team = team, .loader = loader, .graph = graph, .unit_samples = unit_samples};
+  *crew = (struct br_crew){.team = team, .loader = loader, .graph = graph, .unit_samples = unit_samples, .numbers = br_loader_gives_numbers(loader)};
   divide(br_team_count(team), units, &crew->groups, &crew->members);
   size_t groups = (size_t)crew->groups, samples = (size_t)unit_samples;
   BR_TRY(br_graph_infer(graph, unit_samples));
@@ -84,6 +84,10 @@ void br_crew_note_failure(struct br_crew *crew, int status) {
 static void set_targets(struct br_crew *crew, int group, int n) {
   int classes = outputs(crew->graph);
   float *row = crew->target[group];
+  if (crew->numbers) {
+    for (int i = 0; i < n; i++) row[i] = br_label_number(crew->label[group][i]);
+    return;
+  }
   memset(row, 0, (size_t)n * (size_t)classes * sizeof *row);
   for (int i = 0; i < n; i++, row += classes) row[crew->label[group][i]] = 1;
 }

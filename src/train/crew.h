@@ -15,11 +15,12 @@ struct br_crew {
   struct br_loader *loader;
   struct br_graph *graph;
   int groups, members, unit_samples;
+  bool numbers; /* labels are numbers, not classes */
   struct br_exec **exec; /* per group */
   float **x;             /* per group: input of one unit */
   int32_t **label;
   uint64_t **index;
-  float **target;             /* per group: 1 for the label, 0 for the rest, where the net has a loss node; else NULL */
+  float **target;             /* per group: 1 for the label, 0 for the rest, or the number to be predicted, where the net has a loss node; else NULL */
   int *n;                     /* per group: samples of the unit it holds, and its number */
   int64_t *unit;
   struct br_feed *feed;       /* where units are loaded ahead: they come from here; borrowed; NULL: loaded when their turn comes */

@@ -37,7 +37,7 @@ static void chunk_done(void *arg, struct br_crew *crew, int group, int64_t chunk
   struct br_sum *loss = (struct br_sum *)(sums + C * C + 1);
   const float *output = br_exec_output(crew->exec[group]), *losses = br_exec_losses(crew->exec[group]);
   for (int i = 0; i < n; i++, output += C) {
-    size_t label = (size_t)crew->label[group][i], best = 0, above = 0;
+    size_t label = crew->numbers ? 0 : (size_t)crew->label[group][i], best = 0, above = 0;
     for (size_t c = 0; c < C; c++) {
       if (output[c] > output[best]) best = c;
       above += output[c] > output[label] || (c < label && output[c] == output[label]);
@@ -69,8 +69,8 @@ static int run(struct br_comm *comm, struct br_crew *crew, struct evaluation *e,
   memcpy(result->confusion, total, C * C * sizeof(int64_t));
   result->classes = e->classes;
   for (size_t i = 0; i < C * C; i++) result->samples += total[i];
-  for (size_t c = 0; c < C; c++) result->right += total[c * C + c];
-  result->right5 = total[C * C];
+  for (size_t c = 0; c < C && !crew->numbers; c++) result->right += total[c * C + c];
+  result->right5 = crew->numbers ? 0 : total[C * C];
   if (result->samples > 0) result->loss = br_sum_value((struct br_sum *)(total + C * C + 1)) / (double)result->samples;
   return BR_OK;
 }

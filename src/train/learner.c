@@ -111,7 +111,7 @@ void br_learner_collect(struct br_learner *learner, const struct br_crew *crew, 
   double sum = 0; /* of a unit: one chain, always in the same order */
   for (int i = 0; i < crew->n[group]; i++) {
     sum += losses[i];
-    learner->tally.right += argmax(output + (size_t)i * (size_t)classes, classes) == crew->label[group][i];
+    learner->tally.right += !crew->numbers && argmax(output + (size_t)i * (size_t)classes, classes) == crew->label[group][i];
   }
   br_sum_add(&learner->tally.loss, sum);
   br_sum_carry(&learner->tally.loss);

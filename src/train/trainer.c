@@ -24,7 +24,7 @@ struct position {
   int64_t step;        /* optimiser steps; local ones of the longest shard with workers */
   struct br_tally tally;
   int64_t evaluations, best_evaluation, best_epoch;
-  double best_accuracy, test_loss, test_accuracy; /* the last two of the last evaluation */
+  double best_score, test_loss, test_accuracy;    /* the score is the accuracy, of numbers minus the loss; the last two of the last evaluation */
   double seconds, epoch_seconds;                  /* of the run, of the epoch under way, up to the checkpoint */
 };
 _Static_assert(sizeof(struct position) % sizeof(int64_t) == 0, "a checkpoint keeps it as 64-bit numbers");
@@ -61,6 +61,7 @@ struct trainer {
   bool finished, resumed;
 };
 
+static bool has_classes(const struct trainer *t) { return !br_loader_gives_numbers(t->train); }
 static bool has_workers(const struct trainer *t) { return t->options.sync != BR_SYNC_GRADIENTS; }
 static double run_seconds(const struct trainer *t) { return t->at.seconds + br_clock_seconds() - t->start; }
 
@@ -86,7 +87,9 @@ static int check_options(const struct trainer *t) {
     BR_FAIL(BR_ERROR_USAGE, "the %llu training samples are fewer than one micro-batch of %d; lower --micro-batch", (unsigned long long)info->count, o->micro_batch);
   int outputs = br_shape_channels(&t->model->graph->nodes[t->model->graph->output].shape);
   if (info->classes > outputs) BR_FAIL(BR_ERROR_USAGE, "the data has %d classes, the net has %d outputs", info->classes, outputs);
-  if (!t->test_data && (o->patience > 0 || o->until_accuracy > 0)) BR_FAIL(BR_ERROR_USAGE, "--patience and --until-accuracy need test data");
+  if (!has_classes(t) && (outputs != 1 || t->model->graph->loss < 0)) BR_FAIL(BR_ERROR_USAGE, "the data has numbers to be predicted: the net must have one output and a loss of its own, mse");
+  if (!has_classes(t) && o->until_accuracy > 0) BR_FAIL(BR_ERROR_USAGE, "--until-accuracy: the target is a number, which has no accuracy");
+  if (!t->test_data && (o->patience > 0 || o->until_accuracy > 0 || o->keep == BR_KEEP_BEST)) BR_FAIL(BR_ERROR_USAGE, "--patience, --until-accuracy and --keep best need a test part, as --split 0.8 makes of a table");
   if (o->checkpoint.path && o->checkpoint.keep < 1) BR_FAIL(BR_ERROR_USAGE, "--checkpoints %d: at least one is kept", o->checkpoint.keep);
   return has_workers(t) ? check_workers(o, info->count) : BR_OK;
 }
@@ -304,10 +307,11 @@ static void judge(struct trainer *t, struct br_train_evaluation *e) {
   at->evaluations++;
   at->test_loss = e->test_loss;
   at->test_accuracy = e->test_accuracy;
-  e->best = at->best_evaluation == 0 || e->test_accuracy > at->best_accuracy;
+  double score = has_classes(t) ? e->test_accuracy : -e->test_loss;
+  e->best = at->best_evaluation == 0 || score > at->best_score;
   if (e->best) {
     at->best_evaluation = at->evaluations;
-    at->best_accuracy = e->test_accuracy;
+    at->best_score = score;
     at->best_epoch = e->epoch;
   }
   if (o->until_accuracy > 0 && e->test_accuracy >= o->until_accuracy) {
@@ -330,7 +334,7 @@ static int evaluate_model(struct trainer *t) {
     struct br_evaluation found;
     BR_TRY(br_evaluate(t->comm, t->team, model->graph, model->trained, model->statistics, t->test, t->test_data, o->micro_batch, &found));
     e.test_loss = found.loss;
-    e.test_accuracy = found.samples ? (double)found.right / (double)found.samples : NAN;
+    e.test_accuracy = found.samples && has_classes(t) ? (double)found.right / (double)found.samples : NAN;
     br_evaluation_free(&found);
     BR_TRY(br_graph_infer(model->graph, o->micro_batch));
   }
@@ -397,7 +401,7 @@ static int end_epoch(struct trainer *t, bool evaluates) {
   const struct br_tally *tally = &t->at.tally;
   double n = tally->samples > 0 ? (double)tally->samples : 1;
   struct br_epoch_result result = {.epoch = (int)t->at.epoch + 1, .test_loss = NAN, .test_accuracy = NAN, .n_ranks = br_comm_size(t->comm), .ranks = t->times, .samples = tally->samples,
-                                   .seconds = t->at.epoch_seconds + br_clock_seconds() - t->epoch_start, .loss = br_sum_value(&tally->loss) / n, .accuracy = (double)tally->right / n};
+                                   .seconds = t->at.epoch_seconds + br_clock_seconds() - t->epoch_start, .loss = br_sum_value(&tally->loss) / n, .accuracy = has_classes(t) ? (double)tally->right / n : NAN};
   result.images_per_second = (double)result.samples / result.seconds;
   if (o->sync == BR_SYNC_FEDAVG) result.n_clients = t->workers.round_workers, result.clients = t->workers.clients;
   BR_TRY(compare_weights(t));
@@ -472,7 +476,7 @@ static void finish(struct trainer *t) {
   if (!t->watch->finished) return;
   const struct position *at = &t->at;
   struct br_train_result result = {.end = t->end, .epochs = at->epoch, .steps = at->step, .seconds = run_seconds(t), .test_loss = at->evaluations ? at->test_loss : NAN,
-                                   .test_accuracy = at->evaluations ? at->test_accuracy : NAN, .best_accuracy = at->evaluations ? at->best_accuracy : NAN, .best_epoch = at->best_epoch,
+                                   .test_accuracy = at->evaluations ? at->test_accuracy : NAN, .best_accuracy = at->evaluations && has_classes(t) ? at->best_score : NAN, .best_epoch = at->best_epoch,
                                    .seconds_to_accuracy = t->seconds_to_accuracy, .resumed = t->resumed};
   t->watch->finished(t->watch->arg, &result);
 }

@@ -8,8 +8,8 @@
 #include <bramble/net/graph.h>
 
 struct br_evaluation {
-  int64_t samples, right, right5; /* right5: the label is among the five highest */
-  double loss;                    /* mean cross entropy */
+  int64_t samples, right, right5; /* right5: the label is among the five highest; both 0 where labels are numbers */
+  double loss;                    /* the mean of the samples' losses */
   int classes;
   int64_t *confusion; /* [label][answer], classes x classes */
 };

@@ -102,7 +102,7 @@ struct br_client_result {
 
 struct br_epoch_result {
   int epoch; /* 1 is the first */
-  double loss, accuracy;           /* over the training samples as they were seen */
+  double loss, accuracy;           /* over the training samples as they were seen; accuracies are NaN where labels are numbers */
   double test_loss, test_accuracy; /* NaN where not evaluated */
   double seconds, images_per_second;
   int64_t samples;
@@ -126,7 +126,7 @@ struct br_train_result {
   int64_t epochs, steps;
   double seconds;
   double test_loss, test_accuracy; /* of the last evaluation; NaN without one */
-  double best_accuracy;            /* NaN without an evaluation */
+  double best_accuracy;            /* NaN without an evaluation, and where labels are numbers: then the lowest loss is the best */
   int64_t best_epoch;
   double seconds_to_accuracy; /* until_accuracy; NaN where it was not reached */
   bool resumed;
