@@ -158,8 +158,8 @@ static int report_column(struct br_comm *comm, const struct br_table *t, size_t 
   return BR_OK;
 }
 
-/* The first rows as lists of values; they lie on the first rank that has any. */
-static json_t *first_rows(const struct br_table *t) {
+/* The first rows as lists of values, where they are this rank's. */
+static json_t *own_first_rows(const struct br_table *t) {
   json_t *rows = json_array();
   double *x;
   if (br_table_blocks(t) == 0 || br_table_block_first(t, 0) != 0 || br_memory_alloc(br_table_largest_block(t), sizeof *x, "values", &x) != BR_OK) return rows;
@@ -177,6 +177,24 @@ static json_t *first_rows(const struct br_table *t) {
   return rows;
 }
 
+/* The same on all ranks: rank 0 need not have any of the table's rows. Collective. */
+static int first_rows(struct br_comm *comm, const struct br_table *t, json_t **out) {
+  json_t *own = own_first_rows(t);
+  char *text = json_array_size(own) ? json_dumps(own, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
+  int64_t facts[2] = {text ? br_comm_rank(comm) : -1, text ? (int64_t)strlen(text) + 1 : 0};
+  char *all = NULL;
+  json_decref(own);
+  int status = br_comm_max_i64(comm, facts, 2);
+  if (status == BR_OK) status = br_comm_agree(comm, br_memory_alloc((size_t)facts[1], 1, "first rows", &all));
+  if (status == BR_OK && text) memcpy(all, text, (size_t)facts[1]);
+  if (status == BR_OK && facts[0] >= 0) status = br_comm_broadcast(comm, all, (size_t)facts[1], (int)facts[0]);
+  *out = status == BR_OK && facts[0] >= 0 ? json_loads(all, 0, NULL) : NULL;
+  if (!*out) *out = json_array();
+  br_memory_free(all);
+  free(text);
+  return status;
+}
+
 int br_table_inspect(struct br_comm *comm, struct br_team *team, const struct br_csv_options *csv, json_t **report) {
   struct br_table *t;
   BR_TRY(br_table_read_csv(comm, team, csv, &t));
@@ -192,7 +210,9 @@ int br_table_inspect(struct br_comm *comm, struct br_team *team, const struct br
     const char *text = br_table_first_text(t, c, &row);
     if (text) json_object_set_new(column, "no_number", json_pack("{s:I,s:o}", "row", (json_int_t)row, "text", text_json(text)));
   }
-  json_object_set_new(root, "first_rows", first_rows(t));
+  json_t *rows = NULL;
+  if (status == BR_OK) status = first_rows(comm, t, &rows);
+  json_object_set_new(root, "first_rows", rows);
   br_table_close(t);
   if (status != BR_OK) {
     json_decref(root);
