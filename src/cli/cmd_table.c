@@ -16,7 +16,7 @@
 
 bool table_is_kind(const char *word) {
   enum br_table_model_kind kind;
-  return br_table_model_kind_parse(word, &kind) == BR_OK;
+  return br_table_model_kind_parse(word, &kind) == BR_OK && kind != BR_TABLE_MLP;
 }
 
 bool table_is_model(const char *path) {
@@ -91,6 +91,8 @@ static void print_object(json_t *object, int indent) {
   }
 }
 
+void table_print(json_t *object) { print_object(object, 0); }
+
 /* Prints the report on rank 0 and frees it. */
 static void print_report(struct cli *cli, json_t *report) {
   if (cli->speaks && option_flag(&cli->options, "json")) {
@@ -126,7 +128,7 @@ int table_task_options(struct cli *cli, enum br_table_model_kind kind, struct br
   const struct options *o = &cli->options;
   const char *path;
   BR_TRY(need_data(cli, &path));
-  *task = (struct br_task_options){.target = option_text(o, "target"), .features = option_text(o, "features"), .types = option_text(o, "types"), .drop_missing = option_flag(o, "drop-missing") || kind == BR_TABLE_LINEAR || kind == BR_TABLE_LOGISTIC || kind == BR_TABLE_KMEANS, .train_share = option_float(o, "split"), .seed = (uint64_t)option_int(o, "seed")};
+  *task = (struct br_task_options){.target = option_text(o, "target"), .features = option_text(o, "features"), .types = option_text(o, "types"), .drop_missing = option_flag(o, "drop-missing") || kind == BR_TABLE_LINEAR || kind == BR_TABLE_LOGISTIC || kind == BR_TABLE_KMEANS || kind == BR_TABLE_MLP, .train_share = option_float(o, "split"), .seed = (uint64_t)option_int(o, "seed")};
   int criterion = option_choice(o, "criterion");
   task->classes = kind != BR_TABLE_LINEAR && (criterion == BR_TREE_GINI || criterion == BR_TREE_ENTROPY);
   if (option_given(o, "memory")) task->memory_bytes = (size_t)option_sizes(o, "memory", 0);

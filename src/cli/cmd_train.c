@@ -1,6 +1,7 @@
 /* bramble train: opens data and net, trains, saves the model and its log. */
 #include "cli/setup.h"
 #include "cli/table.h"
+#include "cli/table_net.h"
 #include "cli/watch.h"
 
 #include <bramble/base/hash.h>
@@ -22,6 +23,7 @@ struct training {
   struct cli *cli;
   const char *subject, *out;
   struct setup_run run;
+  struct table_net table; /* of a net on a table; else model is NULL */
   FILE *log; /* beside the model, one JSON line an epoch; NULL without --out */
   struct br_events *events; /* of --log-dir; NULL without */
   struct br_view *view; /* of --view, on rank 0 */
@@ -45,7 +47,7 @@ static json_t *ranks_json(const struct br_epoch_result *r) {
 }
 
 static json_t *epoch_json(const struct br_epoch_result *r) {
-  json_t *line = json_pack("{s:i,s:f,s:f,s:o,s:o,s:f,s:f,s:I,s:o}", "epoch", r->epoch, "loss", r->loss, "accuracy", r->accuracy, "test_loss", number_or_null(r->test_loss), "test_accuracy",
+  json_t *line = json_pack("{s:i,s:f,s:o,s:o,s:o,s:f,s:f,s:I,s:o}", "epoch", r->epoch, "loss", r->loss, "accuracy", number_or_null(r->accuracy), "test_loss", number_or_null(r->test_loss), "test_accuracy",
                            number_or_null(r->test_accuracy), "seconds", r->seconds, "images_per_second", r->images_per_second, "samples", (json_int_t)r->samples, "ranks", ranks_json(r));
   if (r->n_clients == 0) return line;
   json_t *clients = json_array();
@@ -93,7 +95,8 @@ static int put_events(struct training *t, const struct br_epoch_result *r) {
     const char *tag;
     double value;
   } scalars[] = {{"loss/train", r->loss}, {"loss/test", r->test_loss}, {"accuracy/train", r->accuracy}, {"accuracy/test", r->test_accuracy}, {"speed/images_per_second", r->images_per_second}, {"speed/epoch_seconds", r->seconds}};
-  for (size_t i = 0; i < sizeof scalars / sizeof *scalars; i++) BR_TRY(br_events_scalar(t->events, r->epoch, scalars[i].tag, scalars[i].value));
+  for (size_t i = 0; i < sizeof scalars / sizeof *scalars; i++)
+    if (!isnan(scalars[i].value)) BR_TRY(br_events_scalar(t->events, r->epoch, scalars[i].tag, scalars[i].value));
   for (int i = 0; i < r->n_ranks; i++) {
     const struct br_rank_times *rank = &r->ranks[i];
     const double values[] = {rank->load, rank->compute, rank->wait, rank->communicate, rank->peak_rss_bytes / 1e6};
@@ -110,6 +113,10 @@ static int put_events(struct training *t, const struct br_epoch_result *r) {
   }
   return BR_OK;
 }
+
+static const char *samples_word(const struct training *t) { return t->table.model ? "rows" : "images"; }
+
+static int save_model(struct training *t, const char *path) { return t->table.model ? table_net_save(&t->table, &t->run, path) : br_model_save(t->run.model, path); }
 
 static void on_epoch(void *arg, const struct br_epoch_result *r) {
   struct training *t = arg;
@@ -136,9 +143,11 @@ static void on_epoch(void *arg, const struct br_epoch_result *r) {
   }
   if (option_flag(&t->cli->options, "json")) return;
   char took[32];
-  printf("%s %3d  loss %.4f  accuracy %5.2f %%", r->n_clients ? "round" : "epoch", r->epoch, r->loss, r->accuracy * 100);
-  if (isfinite(r->test_accuracy)) printf("  test loss %.4f  test accuracy %5.2f %%", r->test_loss, r->test_accuracy * 100);
-  printf("  %s  %.0f images/s", br_text_seconds(r->seconds, took), r->images_per_second);
+  printf("%s %3d  loss %.4f", r->n_clients ? "round" : "epoch", r->epoch, r->loss);
+  if (isfinite(r->accuracy)) printf("  accuracy %5.2f %%", r->accuracy * 100);
+  if (isfinite(r->test_loss)) printf("  test loss %.4f", r->test_loss);
+  if (isfinite(r->test_accuracy)) printf("  test accuracy %5.2f %%", r->test_accuracy * 100);
+  printf("  %s  %.0f %s/s", br_text_seconds(r->seconds, took), r->images_per_second, samples_word(t));
   if (t->simulation.nodes) printf("  (simulated: %d nodes)", t->simulation.nodes);
   printf("\n");
   fflush(stdout);
@@ -147,19 +156,24 @@ static void on_epoch(void *arg, const struct br_epoch_result *r) {
 /* The model of an evaluation to be kept: the best under its own name, each one beside it with its step in the name. */
 static int on_evaluated(void *arg, const struct br_train_evaluation *e) {
   struct training *t = arg;
+  if (t->table.model && e->best) BR_TRY(table_net_take(&t->table, &t->run)); /* on all ranks: all measure it at the end */
   if (!t->cli->speaks) return BR_OK;
   if (t->run.options.evaluation_steps > 0) {
     cli_progress_end(t->cli);
     put_line(t, json_pack("{s:I,s:i,s:o,s:o,s:o,s:b}", "step", (json_int_t)e->step, "epoch", e->epoch, "test_loss", number_or_null(e->test_loss), "test_accuracy", number_or_null(e->test_accuracy), "seconds", number_or_null(t->simulation.nodes ? NAN : e->seconds), "best", e->best));
-    if (!option_flag(&t->cli->options, "json")) printf("step %lld  test loss %.4f  test accuracy %5.2f %%\n", (long long)e->step, e->test_loss, e->test_accuracy * 100);
+    if (!option_flag(&t->cli->options, "json")) {
+      printf("step %lld  test loss %.4f", (long long)e->step, e->test_loss);
+      if (isfinite(e->test_accuracy)) printf("  test accuracy %5.2f %%", e->test_accuracy * 100);
+      printf("\n");
+    }
   }
-  if (t->run.options.keep == BR_KEEP_BEST && e->best) return br_model_save(t->run.model, t->out);
+  if (t->run.options.keep == BR_KEEP_BEST && e->best) return save_model(t, t->out);
   if (t->run.options.keep != BR_KEEP_ALL) return BR_OK;
   const char *dot = strrchr(t->out, '.');
   int stem = dot && !strchr(dot, '/') ? (int)(dot - t->out) : (int)strlen(t->out);
   char path[4096];
   snprintf(path, sizeof path, "%.*s.step-%lld%s", stem, t->out, (long long)e->step, t->out + stem);
-  return br_model_save(t->run.model, path);
+  return save_model(t, path);
 }
 
 /* A resumed run goes on in its log behind the last line that its checkpoint knows of. */
@@ -195,7 +209,7 @@ static void on_progress(void *arg, int epoch, double share, double loss, double 
     br_view_progress(t->view, epoch, t->run.options.epochs, share, loss, images_per_second);
     if (br_sampler_last(t->sampler, &point)) br_view_rank(t->view, 0, br_comm_host(t->cli->comm), &point);
   }
-  cli_progress(t->cli, share, "epoch %d/%d  loss %.4f  %.0f images/s  %s left", epoch, t->run.options.epochs, loss, images_per_second, br_text_seconds(remaining, left));
+  cli_progress(t->cli, share, "epoch %d/%d  loss %.4f  %.0f %s/s  %s left", epoch, t->run.options.epochs, loss, images_per_second, samples_word(t), br_text_seconds(remaining, left));
 }
 
 static bool on_stop(void *arg) {
@@ -282,22 +296,30 @@ static int open_log(struct training *t) {
   return BR_OK;
 }
 
-static int save(struct training *t) {
+/* `measures`: of a table's test part; NULL: there are none; added to the result. */
+static int save(struct training *t, json_t *measures) {
   char hash[65];
   if (!t->cli->speaks) return BR_OK;
   if (t->result.end == BR_END_ASKED) {
     if (t->out) br_note("stopped after step %lld; the same command with --resume goes on from there", (long long)t->result.steps);
     return BR_OK;
   }
-  if (t->out && (t->run.options.keep != BR_KEEP_BEST || t->result.best_epoch == 0)) BR_TRY(br_model_save(t->run.model, t->out));
+  if (t->out && (t->run.options.keep != BR_KEEP_BEST || t->result.best_epoch == 0)) BR_TRY(save_model(t, t->out));
   if (t->out) BR_TRY(br_hash_file(t->out, hash));
   put_line(t, t->machine);
   t->machine = NULL;
-  put_line(t, result_json(t, t->out ? hash : NULL));
+  json_t *result = result_json(t, t->out ? hash : NULL);
+  if (measures) json_object_update(json_object_get(result, "result"), measures);
+  put_line(t, result);
   if (option_flag(&t->cli->options, "json")) return BR_OK;
   char took[32];
   if (isfinite(t->result.seconds_to_accuracy)) printf("test accuracy %.2f %% reached after %s\n", t->result.test_accuracy * 100, br_text_seconds(t->result.seconds_to_accuracy, took));
-  if (t->result.end == BR_END_PATIENCE) printf("stopped early: %d evaluations without a better one; the best was epoch %lld with %.2f %%\n", t->run.options.patience, (long long)t->result.best_epoch, t->result.best_accuracy * 100);
+  if (t->result.end == BR_END_PATIENCE) {
+    printf("stopped early: %d evaluations without a better one; the best was epoch %lld", t->run.options.patience, (long long)t->result.best_epoch);
+    if (isfinite(t->result.best_accuracy)) printf(" with %.2f %%", t->result.best_accuracy * 100);
+    printf("\n");
+  }
+  if (measures) table_print(measures);
   if (t->out) printf("%s  sha256 %s\n", t->out, hash);
   return BR_OK;
 }
@@ -327,7 +349,10 @@ static int simulate(struct training *t) {
 static int train(struct training *t) {
   struct br_comm *comm = t->cli->comm;
   struct setup_run *r = &t->run;
-  BR_TRY(br_comm_agree(comm, setup_open_run(t->cli, t->subject, r)));
+  if (table_net_wanted(t->cli)) BR_TRY(table_net_open(t->cli, &t->table, r));
+  int status = setup_open_run(t->cli, t->subject, r);
+  if (status == BR_OK && t->table.model) status = table_net_take(&t->table, r);
+  BR_TRY(br_comm_agree(comm, status));
   BR_TRY(br_comm_agree(comm, plan(t)));
   BR_TRY(br_comm_agree(comm, simulate(t)));
   BR_TRY(br_comm_agree(comm, open_view(t)));
@@ -337,7 +362,12 @@ static int train(struct training *t) {
   BR_TRY(br_comm_agree(comm, watch_start(t->cli, &t->sampler)));
   BR_TRY(br_train(comm, r->team, r->model, r->loader[0], r->data[0], r->loader[1], r->data[1], &r->options, &watch));
   BR_TRY(watch_finish(t->cli, t->sampler, t->samples, &t->machine));
-  return br_comm_agree(comm, save(t));
+  json_t *measures = t->table.model ? json_object() : NULL;
+  if (measures && (r->options.keep != BR_KEEP_BEST || t->result.best_epoch == 0)) BR_TRY(br_comm_agree(comm, table_net_take(&t->table, r)));
+  status = measures && t->result.end != BR_END_ASKED ? table_net_measure(t->cli, &t->table, r, measures) : BR_OK;
+  if (status == BR_OK) status = br_comm_agree(comm, save(t, measures));
+  json_decref(measures);
+  return status;
 }
 
 int cmd_train(struct cli *cli) {
@@ -356,5 +386,6 @@ int cmd_train(struct cli *cli) {
   br_sampler_close(t.sampler);
   json_decref(t.machine);
   setup_close_run(&t.run);
+  table_net_close(&t.table);
   return status;
 }

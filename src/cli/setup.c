@@ -21,6 +21,7 @@ static const struct known {
     {"mnist", {0.1307f}, {0.3081f}},
     {"folder", {0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}},
     {"tar", {0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}},
+    {"rows", {0, 0, 0, 0}, {1, 1, 1, 1}}, /* a table's, scaled already */
     {NULL, {0.5f, 0.5f, 0.5f, 0.5f}, {0.25f, 0.25f, 0.25f, 0.25f}},
 };
 
@@ -116,7 +117,7 @@ static int zoo_options(struct cli *cli, const struct br_dataset_info *info, stru
   *zoo = (struct br_zoo_options){.width = option_float(o, "width"), .hidden = option_text(o, "hidden"), .stem_stride = (int)option_int(o, "stem-stride"), .bn_momentum = option_float(o, "bn-momentum"),
                                  .bn_eps = option_float(o, "bn-eps"), .dropout = option_float(o, "dropout")};
   if (info) {
-    zoo->classes = info->classes;
+    zoo->classes = info->numbers ? 1 : info->classes;
     zoo->C = info->C;
   }
   const char *input = option_text(o, "input");
@@ -158,9 +159,13 @@ static int rewrite(const struct br_graph *graph, int node, int classes, const ch
   return status;
 }
 
-/* --loss on a net that names none. */
-static int add_loss(struct cli *cli, struct br_graph **graph) {
+/* --loss on a net that names none; numbers are always learned by mse. */
+static int add_loss(struct cli *cli, const struct br_dataset_info *info, struct br_graph **graph) {
   const char *loss = option_text(&cli->options, "loss");
+  if (info && info->numbers) {
+    if (loss && strcmp(loss, "mse") != 0) BR_FAIL(BR_ERROR_USAGE, "--loss %s: the target is a number, which is learned by mse", loss);
+    loss = "mse";
+  }
   if (!loss) return BR_OK;
   if ((*graph)->loss >= 0) BR_FAIL(BR_ERROR_USAGE, "--loss %s: the net has a loss of its own, %s", loss, (*graph)->nodes[(*graph)->loss].name);
   char line[300];
@@ -235,7 +240,7 @@ int setup_open_model(struct cli *cli, const char *subject, const struct br_datas
     BR_TRY(zoo_options(cli, info, &options));
     BR_TRY(br_zoo_open(subject, &options, &graph));
   }
-  int status = add_loss(cli, &graph);
+  int status = add_loss(cli, info, &graph);
   if (status != BR_OK) {
     br_graph_close(graph);
     return status;

@@ -44,9 +44,9 @@ struct setup_lists {
 int setup_train_lists(struct cli *cli, const struct br_graph *graph, struct br_dataset *data, const struct br_preprocess *preprocess, const struct br_augment *augment, struct br_train_options *train, struct setup_lists *lists);
 void setup_lists_free(struct setup_lists *lists);
 
-/* All that a training run is opened with; zero before. */
+/* All that a training run is opened with; zero before, but for the data sets and the team where someone has them already. */
 struct setup_run {
-  struct br_dataset *data[2]; /* train, test */
+  struct br_dataset *data[2]; /* train, test (NULL: nothing to test on) */
   struct br_loader *loader[2];
   struct br_model *model;
   const struct br_recipe *recipe;

@@ -276,8 +276,10 @@ void setup_lists_free(struct setup_lists *lists) {
 /* --- a whole run ------------------------------------------------------------------------------------------------------------- */
 
 int setup_open_run(struct cli *cli, const char *subject, struct setup_run *r) {
-  BR_TRY(setup_open_data(cli, BR_DATA_TRAIN, &r->data[0]));
-  BR_TRY(setup_open_data(cli, BR_DATA_TEST, &r->data[1]));
+  if (!r->data[0]) {
+    BR_TRY(setup_open_data(cli, BR_DATA_TRAIN, &r->data[0]));
+    BR_TRY(setup_open_data(cli, BR_DATA_TEST, &r->data[1]));
+  }
   const struct br_dataset_info *info = br_dataset_info(r->data[0]);
   BR_TRY(setup_open_model(cli, subject, info, &r->model, &r->recipe));
   struct br_augment augment;
@@ -289,10 +291,10 @@ int setup_open_run(struct cli *cli, const char *subject, struct setup_run *r) {
   BR_TRY(br_loader_open(&loader, &r->loader[0]));
   loader.dataset = r->data[1];
   loader.augment = (struct br_augment){0};
-  BR_TRY(br_loader_open(&loader, &r->loader[1]));
+  if (r->data[1]) BR_TRY(br_loader_open(&loader, &r->loader[1]));
   BR_TRY(setup_store_preprocess(r->model, &preprocess));
   BR_TRY(setup_train_lists(cli, r->model->graph, r->data[0], &preprocess, &augment, &r->options, &r->lists));
-  return cli_open_team(cli, &r->team);
+  return r->team ? BR_OK : cli_open_team(cli, &r->team);
 }
 
 void setup_close_run(struct setup_run *r) {

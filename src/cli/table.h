@@ -6,12 +6,17 @@
 
 #include <bramble/table/task.h>
 
-/* "linear", "logistic", "tree", "forest", "boost", "kmeans", "bayes": a kind of model for tables. */
+/* "linear", "logistic", "tree", ...: a kind of model for tables that the table room trains itself, so not "mlp". */
 bool table_is_kind(const char *word);
 /* A model file of a table. */
 bool table_is_model(const char *path);
 /* A name that ends as CSV files do. */
 bool table_is_csv(const char *path);
+
+/* The task of a table from the options, borrowed from them. */
+int table_task_options(struct cli *cli, enum br_table_model_kind kind, struct br_task_options *task);
+/* A report as lines for people. */
+void table_print(json_t *object);
 
 /* Collective, as all verbs. */
 int table_train(struct cli *cli);

@@ -128,7 +128,7 @@ static void bayes_describe(const struct br_table_model *model, json_t *into) {
   json_object_set_new(into, "by_class", classes);
 }
 
-const struct br__model_class br__bayes_class = {"bayes", bayes_tensors, bayes_load, bayes_predict, bayes_describe, NULL, bayes_free};
+const struct br__model_class br__bayes_class = {.name = "bayes", .tensors = bayes_tensors, .load = bayes_load, .predict = bayes_predict, .describe = bayes_describe, .free = bayes_free};
 
 /* --- training ------------------------------------------------------------------------------------------------------------ */
 

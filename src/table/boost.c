@@ -84,7 +84,7 @@ static void boost_describe(const struct br_table_model *model, json_t *into) {
   br__trees_describe(model, body->trees, into);
 }
 
-const struct br__model_class br__boost_class = {"boost", boost_tensors, boost_load, boost_predict, boost_describe, NULL, boost_free};
+const struct br__model_class br__boost_class = {.name = "boost", .tensors = boost_tensors, .load = boost_load, .predict = boost_predict, .describe = boost_describe, .free = boost_free};
 
 /* --- rows ---------------------------------------------------------------------------------------------------------------- */
 

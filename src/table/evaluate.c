@@ -62,23 +62,40 @@ static void add_class(struct evaluating *e, struct sums *s, double y, const doub
   }
 }
 
-static void evaluate_block(struct evaluating *e, struct sums *s, size_t b, double *x, double *y, double *scratch, double *answer) {
-  size_t n = br_table_block_rows(e->table, b), p = e->encoder.n_features;
+/* The rows of a block that are to be measured, moved to its front; how many. */
+static size_t choose_rows(const struct evaluating *e, size_t b, double *x, double *y) {
+  size_t n = br_table_block_rows(e->table, b), p = e->encoder.n_features, kept = 0;
+  if (!e->rows) return n;
+  for (size_t i = 0; i < n; i++) {
+    if (e->rows->role[b][i] != BR_ROW_TEST) continue;
+    if (kept < i) memcpy(x + kept * p, x + i * p, p * sizeof *x);
+    y[kept++] = y[i];
+  }
+  return kept;
+}
+
+static void evaluate_block(struct evaluating *e, struct sums *s, size_t b, double *x, double *y, double *scratch, double *answers) {
+  size_t p = e->encoder.n_features, outputs = e->model->outputs;
   uint64_t unknown = 0;
   br__encoder_rows(&e->encoder, b, x, scratch, &unknown);
   if (!e->clusters) br__encoder_target(&e->encoder, b, y);
-  for (size_t i = 0; i < n; i++) {
-    if (e->rows && e->rows->role[b][i] != BR_ROW_TEST) continue;
-    br_table_model_predict(e->model, x + i * p, answer);
-    if (isnan(answer[0]) || (!e->clusters && isnan(y[i]))) {
-      s->without++;
-    } else if (e->clusters) {
-      s->rows++;
-      br_sum_add(&s->loss, br__kmeans_distance(e->model, x + i * p, (size_t)answer[0]));
-    } else if (e->classes) {
-      add_class(e, s, y[i], answer);
-    } else {
-      add_number(e, s, y[i], answer[0]);
+  size_t n = choose_rows(e, b, x, y);
+  for (size_t first = 0; first < n; first += BR__ROWS_AT_ONCE) {
+    size_t rows = n - first < BR__ROWS_AT_ONCE ? n - first : BR__ROWS_AT_ONCE;
+    br_table_model_predict_rows(e->model, x + first * p, rows, answers);
+    for (size_t i = 0; i < rows; i++) {
+      const double *answer = answers + i * outputs;
+      double target = e->clusters ? 0 : y[first + i];
+      if (isnan(target) || isnan(answer[0])) {
+        s->without++;
+      } else if (e->clusters) {
+        s->rows++;
+        br_sum_add(&s->loss, br__kmeans_distance(e->model, x + (first + i) * p, (size_t)answer[0]));
+      } else if (e->classes) {
+        add_class(e, s, target, answer);
+      } else {
+        add_number(e, s, target, answer[0]);
+      }
     }
   }
 }
@@ -88,7 +105,7 @@ static void evaluate_part(void *arg, struct br_part part) {
   size_t largest = br_table_largest_block(e->table), p = e->encoder.n_features;
   double *x = NULL, *rest = NULL;
   int status = br_memory_alloc(largest * p, sizeof *x, "rows of a block", &x);
-  if (status == BR_OK) status = br_memory_alloc(2 * largest + e->model->outputs, sizeof *rest, "rows of a block", &rest);
+  if (status == BR_OK) status = br_memory_alloc(2 * largest + BR__ROWS_AT_ONCE * e->model->outputs, sizeof *rest, "rows of a block", &rest);
   for (size_t b; status == BR_OK && (b = atomic_fetch_add(&e->next, 1)) < br_table_blocks(e->table);)
     evaluate_block(e, &e->sums[part.index], b, x, rest, rest + largest, rest + 2 * largest);
   if (status != BR_OK) atomic_store(&e->status, status);

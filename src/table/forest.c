@@ -44,7 +44,7 @@ static void forest_free(struct br_table_model *model) {
   model->body = NULL;
 }
 
-const struct br__model_class br__forest_class = {"forest", forest_tensors, forest_load, forest_predict, forest_describe, NULL, forest_free};
+const struct br__model_class br__forest_class = {.name = "forest", .tensors = forest_tensors, .load = forest_load, .predict = forest_predict, .describe = forest_describe, .free = forest_free};
 
 /* --- growing ------------------------------------------------------------------------------------------------------------- */
 

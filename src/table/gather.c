@@ -7,8 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-/* Joins the ranks' parts of one array, in rank order, on all ranks; *block is replaced. */
-static int join(struct br_comm *comm, void *block, size_t mine, size_t all, size_t element) {
+int br__join_ranks(struct br_comm *comm, void *block, size_t mine, size_t all, size_t element) {
   if (br_comm_size(comm) == 1) return BR_OK;
   void **at = block;
   unsigned char *gathered = NULL;
@@ -87,9 +86,9 @@ int br__gather_rows(struct br_comm *comm, struct br_team *team, const struct br_
   int status = br_comm_agree(comm, br__bins_apply(team, task, bins, BR_ROW_TRAIN, &out->binned));
   if (status == BR_OK) status = targets(comm, task, out);
   size_t mine = out->binned.rows, all = (size_t)task->rows->train;
-  for (size_t f = 0; status == BR_OK && f < task->n_features; f++) status = join(comm, &out->binned.bin[f], mine, all, sizeof **out->binned.bin);
-  if (status == BR_OK && out->class_code) status = join(comm, &out->class_code, mine, all, sizeof *out->class_code);
-  if (status == BR_OK && out->number) status = join(comm, &out->number, mine, all, sizeof *out->number);
+  for (size_t f = 0; status == BR_OK && f < task->n_features; f++) status = br__join_ranks(comm, &out->binned.bin[f], mine, all, sizeof **out->binned.bin);
+  if (status == BR_OK && out->class_code) status = br__join_ranks(comm, &out->class_code, mine, all, sizeof *out->class_code);
+  if (status == BR_OK && out->number) status = br__join_ranks(comm, &out->number, mine, all, sizeof *out->number);
   out->binned.rows = all;
   if (status != BR_OK) br__gathered_free(out);
   return status;

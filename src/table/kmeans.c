@@ -106,7 +106,7 @@ static void kmeans_describe(const struct br_table_model *model, json_t *into) {
   json_object_set_new(into, "clusters", clusters);
 }
 
-const struct br__model_class br__kmeans_class = {"kmeans", kmeans_tensors, kmeans_load, kmeans_predict, kmeans_describe, NULL, kmeans_free};
+const struct br__model_class br__kmeans_class = {.name = "kmeans", .tensors = kmeans_tensors, .load = kmeans_load, .predict = kmeans_predict, .describe = kmeans_describe, .free = kmeans_free};
 
 /* --- rows on the grid ---------------------------------------------------------------------------------------------------- */
 

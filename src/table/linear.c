@@ -120,7 +120,7 @@ static void linear_describe(const struct br_table_model *model, json_t *into) {
   json_object_set_new(into, "standard_errors", weights_json(model, body->errors));
 }
 
-const struct br__model_class br__linear_class = {"linear", linear_tensors, linear_load, linear_predict, linear_describe, NULL, linear_free};
+const struct br__model_class br__linear_class = {.name = "linear", .tensors = linear_tensors, .load = linear_load, .predict = linear_predict, .describe = linear_describe, .free = linear_free};
 
 /* --- training ------------------------------------------------------------------------------------------------------------ */
 

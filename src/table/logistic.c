@@ -123,7 +123,7 @@ static void logistic_describe(const struct br_table_model *model, json_t *into) 
   json_object_set_new(into, "against_base", classes);
 }
 
-const struct br__model_class br__logistic_class = {"logistic", logistic_tensors, logistic_load, logistic_predict, logistic_describe, NULL, logistic_free};
+const struct br__model_class br__logistic_class = {.name = "logistic", .tensors = logistic_tensors, .load = logistic_load, .predict = logistic_predict, .describe = logistic_describe, .free = logistic_free};
 
 /* --- the fit ------------------------------------------------------------------------------------------------------------- */
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct br__model_class *const classes[BR_TABLE_KINDS] = {&br__linear_class, &br__logistic_class, &br__tree_class, &br__forest_class, &br__boost_class, &br__kmeans_class, &br__bayes_class};
+static const struct br__model_class *const classes[BR_TABLE_KINDS] = {&br__linear_class, &br__logistic_class, &br__tree_class, &br__forest_class, &br__boost_class, &br__kmeans_class, &br__bayes_class, &br__mlp_class};
 
 const char *br_table_model_kind_name(enum br_table_model_kind kind) { return classes[kind]->name; }
 
@@ -19,7 +19,7 @@ int br_table_model_kind_parse(const char *name, enum br_table_model_kind *out) {
       *out = (enum br_table_model_kind)k;
       return BR_OK;
     }
-  BR_FAIL(BR_ERROR_USAGE, "%s is no kind of model for tables; there are linear, logistic, tree, forest, boost, kmeans and bayes", name);
+  BR_FAIL(BR_ERROR_USAGE, "%s is no kind of model for tables; there are linear, logistic, tree, forest, boost, kmeans, bayes and mlp", name);
 }
 
 /* --- columns ------------------------------------------------------------------------------------------------------------- */
@@ -87,6 +87,13 @@ const struct br_table_model_column *br_table_model_feature(const struct br_table
 const struct br_table_model_column *br_table_model_target(const struct br_table_model *model) { return &model->target; }
 size_t br_table_model_outputs(const struct br_table_model *model) { return model->outputs; }
 void br_table_model_predict(const struct br_table_model *model, const double *x, double *out) { classes[model->kind]->predict(model, x, out); }
+void br_table_model_predict_rows(const struct br_table_model *model, const double *x, size_t n, double *out) {
+  const struct br__model_class *class = classes[model->kind];
+  if (class->predict_rows)
+    class->predict_rows(model, x, n, out);
+  else
+    for (size_t i = 0; i < n; i++) class->predict(model, x + i * model->n_features, out + i * model->outputs);
+}
 
 json_t *br_table_model_describe(const struct br_table_model *model) {
   json_t *root = json_object();

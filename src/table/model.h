@@ -14,7 +14,7 @@ struct br_table_model {
   void *body;
 };
 
-#define BR__MODEL_TENSORS 16
+#define BR__MODEL_TENSORS 96
 struct br__model_class {
   const char *name;
   /* Lists the body's tensors (borrowed); returns how many. */
@@ -25,8 +25,9 @@ struct br__model_class {
   void (*describe)(const struct br_table_model *model, json_t *into);
   char *(*text)(const struct br_table_model *model, size_t most_lines); /* or NULL */
   void (*free)(struct br_table_model *model);
+  void (*predict_rows)(const struct br_table_model *model, const double *x, size_t n, double *out); /* many at once; NULL: one after another */
 };
-extern const struct br__model_class br__linear_class, br__logistic_class, br__tree_class, br__forest_class, br__boost_class, br__kmeans_class, br__bayes_class;
+extern const struct br__model_class br__linear_class, br__logistic_class, br__tree_class, br__forest_class, br__boost_class, br__kmeans_class, br__bayes_class, br__mlp_class;
 
 /* The squared scaled distance of a row from a cluster's centre. */
 double br__kmeans_distance(const struct br_table_model *model, const double *x, size_t cluster);
@@ -45,6 +46,7 @@ struct br__encoder {
   size_t target;  /* column, SIZE_MAX if the table has none */
   int32_t *class_code;
 };
+#define BR__ROWS_AT_ONCE 128 /* that callers of br_table_model_predict_rows find room for */
 /* Errors: BR_ERROR_DATA naming every feature the table lacks. `need_target`: the target must be there too. */
 int br__encoder_open(const struct br_table_model *model, const struct br_table *table, bool need_target, struct br__encoder *out);
 void br__encoder_close(struct br__encoder *encoder);

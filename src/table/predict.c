@@ -73,7 +73,7 @@ static void predict_part(void *arg, struct br_part part) {
   double *x = NULL, *rest = NULL;
   uint64_t unknown = 0;
   int status = br_memory_alloc(largest * features, sizeof *x, "rows of a block", &x);
-  if (status == BR_OK) status = br_memory_alloc(largest + p->model->outputs, sizeof *rest, "rows of a block", &rest);
+  if (status == BR_OK) status = br_memory_alloc(largest + BR__ROWS_AT_ONCE * p->model->outputs, sizeof *rest, "rows of a block", &rest);
   for (size_t b; status == BR_OK && (b = p->first + atomic_fetch_add(&p->next, 1)) < p->last;) {
     FILE *out = open_memstream(&p->text[b - p->first], &p->bytes[b - p->first]);
     if (!out) {
@@ -81,9 +81,10 @@ static void predict_part(void *arg, struct br_part part) {
       break;
     }
     br__encoder_rows(&p->encoder, b, x, rest, &unknown);
-    for (size_t i = 0; i < br_table_block_rows(p->table, b); i++) {
-      br_table_model_predict(p->model, x + i * features, rest + largest);
-      put_answer(p, out, rest + largest);
+    for (size_t first = 0, n = br_table_block_rows(p->table, b); first < n; first += BR__ROWS_AT_ONCE) {
+      size_t rows = n - first < BR__ROWS_AT_ONCE ? n - first : BR__ROWS_AT_ONCE;
+      br_table_model_predict_rows(p->model, x + first * features, rows, rest + largest);
+      for (size_t i = 0; i < rows; i++) put_answer(p, out, rest + largest + i * p->model->outputs);
     }
     if (fclose(out) != 0) status = BR_ERROR_MEMORY;
   }

@@ -37,7 +37,7 @@ static void tree_free(struct br_table_model *model) {
   model->body = NULL;
 }
 
-const struct br__model_class br__tree_class = {"tree", tree_tensors, tree_load, tree_predict, tree_describe, tree_text, tree_free};
+const struct br__model_class br__tree_class = {.name = "tree", .tensors = tree_tensors, .load = tree_load, .predict = tree_predict, .describe = tree_describe, .text = tree_text, .free = tree_free};
 
 /* --- training ------------------------------------------------------------------------------------------------------------ */
 

@@ -6,7 +6,7 @@
 
 #include <jansson.h>
 
-enum br_table_model_kind { BR_TABLE_LINEAR, BR_TABLE_LOGISTIC, BR_TABLE_TREE, BR_TABLE_FOREST, BR_TABLE_BOOST, BR_TABLE_KMEANS, BR_TABLE_BAYES, BR_TABLE_KINDS };
+enum br_table_model_kind { BR_TABLE_LINEAR, BR_TABLE_LOGISTIC, BR_TABLE_TREE, BR_TABLE_FOREST, BR_TABLE_BOOST, BR_TABLE_KMEANS, BR_TABLE_BAYES, BR_TABLE_MLP, BR_TABLE_KINDS };
 /* "linear", "logistic", ... and back (BR_ERROR_USAGE). */
 const char *br_table_model_kind_name(enum br_table_model_kind kind);
 int br_table_model_kind_parse(const char *name, enum br_table_model_kind *out);
@@ -36,8 +36,10 @@ const struct br_table_model_column *br_table_model_target(const struct br_table_
 size_t br_table_model_outputs(const struct br_table_model *model);
 
 /* The answer for one row: x holds the features, numbers as they are and categories as codes, NaN where missing or unknown; out has room for the outputs. A linear or
- * logistic model and k-means answer NaN where a number is missing; k-means answers the number of the nearest cluster, from 0. Thread-safe. */
+ * logistic model, an mlp and k-means answer NaN where a number is missing; k-means answers the number of the nearest cluster, from 0. Thread-safe. */
 void br_table_model_predict(const struct br_table_model *model, const double *x, double *out);
+/* The same for n rows one after another: x [n, features], out [n, outputs]. */
+void br_table_model_predict_rows(const struct br_table_model *model, const double *x, size_t n, double *out);
 
 /* What there is to say about it: settings, coefficients or importances, sizes. The caller owns the object. NULL without memory. */
 json_t *br_table_model_describe(const struct br_table_model *model);
