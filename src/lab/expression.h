@@ -14,8 +14,8 @@ struct br_value_or_text {
 /* Who knows the names. `base` is true inside base(...). Returns false for a name that is not known; a value that is missing is NaN. NULL: no names. */
 typedef bool br_expression_lookup(void *arg, const char *name, bool base, struct br_value_or_text *value);
 
-/* Evaluates `text`: numbers, 'texts', names, + - * /, = != < <= > >=, and, or, not, ( ), base(name). Texts are equal or not; a comparison where one
- * side is no number is one of texts. Errors: BR_ERROR_USAGE naming the column. */
+/* Evaluates `text` (base/expression.h), in which base(name) is the one function. Texts are equal or not; a comparison where one side is no number is one
+ * of texts. Errors: BR_ERROR_USAGE naming the column. */
 int br_expression_evaluate(const char *text, br_expression_lookup *lookup, void *arg, struct br_value_or_text *value);
 
 /* A text as a number if all of it is one. */
