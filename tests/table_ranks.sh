@@ -37,10 +37,13 @@ for place in $places; do
   run $n train mlp --data t.csv --target y --features a,b,kind --hidden 16 --epochs 3 --lr 0.01 --batch 250 --micro-batch 50 --split 0.7 --keep best --threads $threads --out r.safetensors --json --quiet | tail -n 1 | sed 's/.*"out"/"out"/' > mlpnumber.$n.$threads || fail "mlp of a number on $n ranks"
   run $n eval n.safetensors --data t.csv --threads $threads --json --quiet > evalmlp.$n.$threads || fail "eval of an mlp on $n ranks"
   run $n predict n.safetensors --data t.csv --threads $threads --out q.csv --json --quiet > predictmlp.$n.$threads || fail "predict by an mlp on $n ranks"
+  run $n train linear --data t.csv --target y --features c,kind,b --let 'c=a/2-b*0.001' --where "kind != 'red' or a > 20 and not a is missing" --missing median --split 0.8 --threads $threads --out w.safetensors --json --quiet > prepared.$n.$threads || fail "linear on prepared rows on $n ranks"
+  run $n train tree --data t.csv --target class --features a,b,kind --max-depth 6 --missing mode --folds 3 --stratify --threads $threads --out v.safetensors --json --quiet > folds.$n.$threads || fail "folds on $n ranks"
+  run $n eval w.safetensors --data t.csv --where 'b < 2500' --threads $threads --json --quiet > evalwhere.$n.$threads || fail "eval of some rows on $n ranks"
   run $n predict t.safetensors --data t.csv --probabilities --threads $threads --out p.csv --json --quiet > predict.$n.$threads || fail "predict on $n ranks"
   run $n eval l.safetensors --data t.csv --threads $threads --json --quiet > eval.$n.$threads || fail "eval on $n ranks"
   run $n inspect t.csv --threads $threads --json --quiet > inspect.$n.$threads || fail "inspect on $n ranks"
-  for what in linear logistic tree forest extra boost stop kmeans bayes mlp mlpnumber evalmlp predictmlp predict eval inspect; do cmp -s $what.1.1 $what.$n.$threads || fail "$what differs on $n ranks, $threads threads"; done
+  for what in linear logistic tree forest extra boost stop kmeans bayes prepared folds evalwhere mlp mlpnumber evalmlp predictmlp predict eval inspect; do cmp -s $what.1.1 $what.$n.$threads || fail "$what differs on $n ranks, $threads threads"; done
   [ -f p.first ] || cp p.csv p.first
   [ -f q.first ] || cp q.csv q.first
   cmp -s q.first q.csv || fail "predictions of an mlp differ on $n ranks, $threads threads"

@@ -208,7 +208,7 @@ static void test_bad_files(void **state) {
   const char *wanted[] = {"prise"};
   struct br_csv_options unknown = {.path = path, .header = -1, .wanted = wanted, .n_wanted = 1};
   expect_failure("price,b\n1,2\n", &unknown, "did you mean price?");
-  struct br_column_choice number = {"b", BR_COLUMN_NUMBER};
+  struct br_column_choice number = {.name = "b", .type = BR_COLUMN_NUMBER};
   struct br_csv_options fixed = {.path = path, .header = -1, .choices = &number, .n_choices = 1};
   expect_failure("a,b\n1,2\n2,two\n", &fixed, "row 2 column b: 'two' is no number");
   struct br_csv_options skipping = {.path = path, .header = -1, .skip_bad_rows = true};

@@ -5,7 +5,7 @@
 
 static int train(double l2, struct br_table_model **model) {
   struct br_task_data data;
-  struct br_task_options options = {.csv = {.path = path, .header = 1}, .target = "y", .drop_missing = true, .train_share = 1, .seed = 1};
+  struct br_task_options options = {.csv = {.path = path, .header = 1}, .target = "y", .missing = BR_MISSING_DROP, .train_share = 1, .seed = 1};
   struct br_logistic_settings settings = {.l2 = l2};
   *model = NULL;
   BR_TRY(br_task_open(comm, team, &options, &data));

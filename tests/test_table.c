@@ -13,7 +13,7 @@ static void open_task(struct br_task_options options, struct br_task_data *data)
 
 static json_t *train_linear(const char *target, const char *features, struct br_linear_settings settings) {
   struct br_task_data data;
-  open_task((struct br_task_options){.target = target, .features = features, .drop_missing = true}, &data);
+  open_task((struct br_task_options){.target = target, .features = features, .missing = BR_MISSING_DROP}, &data);
   struct br_table_model *model;
   json_t *report = json_object();
   if (br_linear_train(comm, team, &data.task, &settings, &model, report) != BR_OK) fail_msg("%s", br_error_message());
@@ -315,7 +315,7 @@ static void test_measures(void **state) {
   struct br_table_model *model;
   struct br_table *table;
   assert_int_equal(br_table_model_open(model_path, &model), BR_OK);
-  assert_int_equal(br_table_read_for(comm, team, model, &(struct br_csv_options){.path = path, .header = -1}, &table), BR_OK);
+  assert_int_equal(br_table_read_for(comm, team, model, &(struct br_csv_options){.path = path, .header = -1}, NULL, &table), BR_OK);
   assert_int_equal(br_table_evaluate(comm, team, model, table, NULL, report), BR_OK);
   near(fact(report, NULL, "r2"), fact(fitted, NULL, "r2"), 1e-9);
   near(fact(report, NULL, "rmse"), fact(fitted, NULL, "rmse"), 1e-9);

@@ -1,6 +1,7 @@
 /* The verbs for tables: train linear|logistic|tree|forest|boost, eval, predict and inspect on CSV files and models of tables. The verbs' own files ask
  * table_subject() first and come here. Results are JSON objects; without --json they are printed as lines. */
 #include "cli/table.h"
+#include "cli/folds.h"
 
 #include <bramble/base/hash.h>
 #include <bramble/base/memory.h>
@@ -93,8 +94,7 @@ static void print_object(json_t *object, int indent) {
 
 void table_print(json_t *object) { print_object(object, 0); }
 
-/* Prints the report on rank 0 and frees it. */
-static void print_report(struct cli *cli, json_t *report) {
+int table_report(struct cli *cli, json_t *report) {
   if (cli->speaks && option_flag(&cli->options, "json")) {
     json_dumpf(report, stdout, JSON_COMPACT | JSON_REAL_PRECISION(17));
     putchar('\n');
@@ -103,6 +103,7 @@ static void print_report(struct cli *cli, json_t *report) {
   }
   fflush(stdout);
   json_decref(report);
+  return BR_OK;
 }
 
 /* --- options ------------------------------------------------------------------------------------------------------------- */
@@ -124,11 +125,26 @@ static int need_data(struct cli *cli, const char **path) {
   return BR_OK;
 }
 
+/* What becomes of rows that lack a feature: models of weights cannot do without. */
+static int missing_option(const struct options *o, enum br_table_model_kind kind, enum br_missing *missing) {
+  bool weights = kind == BR_TABLE_LINEAR || kind == BR_TABLE_LOGISTIC || kind == BR_TABLE_KMEANS || kind == BR_TABLE_MLP, drop = option_flag(o, "drop-missing");
+  static const enum br_missing words[] = {BR_MISSING_MEAN, BR_MISSING_MEDIAN, BR_MISSING_MODE, BR_MISSING_KEEP};
+  *missing = drop || weights ? BR_MISSING_DROP : BR_MISSING_KEEP;
+  if (!option_given(o, "missing")) return BR_OK;
+  if (drop) BR_FAIL(BR_ERROR_USAGE, "--missing %s and --drop-missing: choose one", option_text(o, "missing"));
+  *missing = words[option_choice(o, "missing")];
+  if (*missing == BR_MISSING_KEEP && weights) BR_FAIL(BR_ERROR_USAGE, "--missing keep: a %s model cannot use missing values; choose mean, median or mode", br_table_model_kind_name(kind));
+  return BR_OK;
+}
+
 int table_task_options(struct cli *cli, enum br_table_model_kind kind, struct br_task_options *task) {
   const struct options *o = &cli->options;
   const char *path;
   BR_TRY(need_data(cli, &path));
-  *task = (struct br_task_options){.target = option_text(o, "target"), .features = option_text(o, "features"), .types = option_text(o, "types"), .drop_missing = option_flag(o, "drop-missing") || kind == BR_TABLE_LINEAR || kind == BR_TABLE_LOGISTIC || kind == BR_TABLE_KMEANS || kind == BR_TABLE_MLP, .train_share = option_float(o, "split"), .seed = (uint64_t)option_int(o, "seed")};
+  *task = (struct br_task_options){.target = option_text(o, "target"), .features = option_text(o, "features"), .types = option_text(o, "types"), .dates = option_text(o, "date"), .lets = option_text(o, "let"),
+                                   .where = option_text(o, "where"), .train_share = option_float(o, "split"), .seed = (uint64_t)option_int(o, "seed"), .folds = (unsigned)option_int(o, "folds"), .stratify = option_flag(o, "stratify")};
+  BR_TRY(missing_option(o, kind, &task->missing));
+  if (task->folds && option_given(o, "split")) BR_FAIL(BR_ERROR_USAGE, "--folds and --split: each fold is the test part in its turn; leave out --split");
   int criterion = option_choice(o, "criterion");
   task->classes = kind != BR_TABLE_LINEAR && (criterion == BR_TREE_GINI || criterion == BR_TREE_ENTROPY);
   if (option_given(o, "memory")) task->memory_bytes = (size_t)option_sizes(o, "memory", 0);
@@ -138,6 +154,11 @@ int table_task_options(struct cli *cli, enum br_table_model_kind kind, struct br
 }
 
 /* --- the verbs ----------------------------------------------------------------------------------------------------------- */
+
+void table_report_rows(const struct br_rows *rows, json_t *report) {
+  json_object_set_new(report, "dropped", json_integer((json_int_t)rows->dropped));
+  if (rows->filtered) json_object_set_new(report, "filtered", json_integer((json_int_t)rows->filtered));
+}
 
 static int save(struct cli *cli, const struct br_table_model *model, json_t *report) {
   const char *path = option_text(&cli->options, "out");
@@ -150,27 +171,54 @@ static int save(struct cli *cli, const struct br_table_model *model, json_t *rep
   return BR_OK;
 }
 
-static int train(struct cli *cli, struct br_team *team, enum br_table_model_kind kind, json_t *report) {
+/* What a training has, for all folds. */
+struct learning {
+  struct cli *cli;
+  struct br_team *team;
+  enum br_table_model_kind kind;
   struct br_task_options options;
   struct br_task_data data;
+};
+
+static int learn_and_measure(struct learning *l, struct br_table_model **model, json_t *report, json_t *test) {
+  BR_TRY(table_learn(l->cli, l->team, l->kind, &l->data.task, model, report));
+  return l->data.rows.test ? br_table_evaluate(l->cli->comm, l->team, *model, l->data.table, &l->data.rows, test) : BR_OK;
+}
+
+static int learn_fold(void *arg, unsigned fold, json_t *measures) {
+  struct learning *l = arg;
   struct br_table_model *model = NULL;
-  const char *out = option_text(&cli->options, "out");
-  int status = table_task_options(cli, kind, &options);
-  if (status == BR_OK && out && cli->speaks) status = br_file_check_writable(out);
-  BR_TRY(br_comm_agree(cli->comm, status));
-  BR_TRY(br_task_open(cli->comm, team, &options, &data));
-  json_object_set_new(report, "model", json_string(br_table_model_kind_name(kind)));
-  json_object_set_new(report, "dropped", json_integer((json_int_t)data.rows.dropped));
-  status = table_learn(cli, team, kind, &data.task, &model, report);
-  if (status == BR_OK && data.rows.test) {
-    json_t *test = json_object();
-    json_object_set_new(report, "test", test);
-    status = br_table_evaluate(cli->comm, team, model, data.table, &data.rows, test);
-  }
-  if (status == BR_OK) status = br_comm_agree(cli->comm, save(cli, model, report));
+  BR_TRY(br_task_fold(l->cli->comm, l->team, &l->options, fold, &l->data));
+  int status = learn_and_measure(l, &model, NULL, measures);
   br_table_model_close(model);
-  br_task_close(&data);
   return status;
+}
+
+static int learn_all(struct learning *l, json_t *report) {
+  struct br_table_model *model = NULL;
+  json_t *test = json_object();
+  int status = learn_and_measure(l, &model, report, test);
+  if (status == BR_OK && l->data.rows.test) json_object_set(report, "test", test);
+  if (status == BR_OK) status = br_comm_agree(l->cli->comm, save(l->cli, model, report));
+  br_table_model_close(model);
+  json_decref(test);
+  return status;
+}
+
+static int train(struct learning *l, json_t *report) {
+  const char *out = option_text(&l->cli->options, "out");
+  int status = table_task_options(l->cli, l->kind, &l->options);
+  if (status == BR_OK && out && l->cli->speaks) status = br_file_check_writable(out);
+  BR_TRY(br_comm_agree(l->cli->comm, status));
+  BR_TRY(br_task_open(l->cli->comm, l->team, &l->options, &l->data));
+  json_object_set_new(report, "model", json_string(br_table_model_kind_name(l->kind)));
+  table_report_rows(&l->data.rows, report);
+  if (l->options.folds) {
+    BR_TRY(folds_run(l->cli, learn_fold, l, report));
+    if (!out) return BR_OK;
+    BR_TRY(br_task_fold(l->cli->comm, l->team, &l->options, l->options.folds, &l->data));
+  }
+  return learn_all(l, report);
 }
 
 int table_train(struct cli *cli) {
@@ -179,9 +227,11 @@ int table_train(struct cli *cli) {
   BR_TRY(br_table_model_kind_parse(cli->options.subjects[0], &kind));
   BR_TRY(br_comm_agree(cli->comm, cli_open_team(cli, &team)));
   json_t *report = json_object();
-  int status = train(cli, team, kind, report);
+  struct learning learning = {.cli = cli, .team = team, .kind = kind};
+  int status = train(&learning, report);
+  br_task_close(&learning.data);
   if (status == BR_OK)
-    print_report(cli, report);
+    table_report(cli, report);
   else
     json_decref(report);
   br_team_close(team);
@@ -189,26 +239,30 @@ int table_train(struct cli *cli) {
 }
 
 /* A model and a table for it. */
-static int open_both(struct cli *cli, struct br_team *team, struct br_table_model **model, struct br_table **table) {
+static int open_both(struct cli *cli, struct br_team *team, const char *where, struct br_table_model **model, struct br_table **table) {
   struct br_csv_options csv = {0};
   const char *path = NULL;
   int status = br_table_model_open(cli->options.subjects[0], model);
   if (status == BR_OK) status = need_data(cli, &path);
   if (status == BR_OK) status = csv_options(cli, path, &csv);
   BR_TRY(br_comm_agree(cli->comm, status));
-  return br_table_read_for(cli->comm, team, *model, &csv, table);
+  return br_table_read_for(cli->comm, team, *model, &csv, where, table);
 }
 
 int table_eval(struct cli *cli) {
   struct br_table_model *model = NULL;
   struct br_table *table = NULL;
   struct br_team *team = NULL;
+  struct br_rows rows = {0};
   json_t *report = json_object();
+  const char *where = option_text(&cli->options, "where");
   int status = br_comm_agree(cli->comm, cli_open_team(cli, &team));
-  if (status == BR_OK) status = open_both(cli, team, &model, &table);
-  if (status == BR_OK) status = br_table_evaluate(cli->comm, team, model, table, NULL, report);
+  if (status == BR_OK) status = open_both(cli, team, where, &model, &table);
+  if (status == BR_OK && where) status = br_rows_to_measure(cli->comm, team, table, where, &rows);
+  if (status == BR_OK) status = br_table_evaluate(cli->comm, team, model, table, where ? &rows : NULL, report);
+  br_rows_free(&rows);
   if (status == BR_OK)
-    print_report(cli, report);
+    table_report(cli, report);
   else
     json_decref(report);
   br_table_close(table);
@@ -222,7 +276,7 @@ static int predict_row(struct cli *cli, const char *row) {
   json_t *report = NULL;
   int status = br_table_model_open(cli->options.subjects[0], &model);
   if (status == BR_OK) status = br_table_predict_row(model, row, &report);
-  if (status == BR_OK) print_report(cli, report);
+  if (status == BR_OK) table_report(cli, report);
   br_table_model_close(model);
   return status;
 }
@@ -235,10 +289,10 @@ static int predict_file(struct cli *cli) {
   uint64_t unknown = 0;
   if (!out) BR_FAIL(BR_ERROR_USAGE, "--out is missing: the CSV file for the predictions");
   int status = br_comm_agree(cli->comm, cli_open_team(cli, &team));
-  if (status == BR_OK) status = open_both(cli, team, &model, &table);
+  if (status == BR_OK) status = open_both(cli, team, NULL, &model, &table);
   if (status == BR_OK) status = br_table_predict_csv(cli->comm, team, model, table, option_flag(&cli->options, "probabilities"), out, &unknown);
   if (status == BR_OK && unknown) br_warn("%llu values are categories the model does not know; they count as missing", (unsigned long long)unknown);
-  if (status == BR_OK) print_report(cli, json_pack("{s:s,s:I,s:I}", "file", out, "rows", (json_int_t)br_table_rows(table), "unknown_categories", (json_int_t)unknown));
+  if (status == BR_OK) table_report(cli, json_pack("{s:s,s:I,s:I}", "file", out, "rows", (json_int_t)br_table_rows(table), "unknown_categories", (json_int_t)unknown));
   br_table_close(table);
   br_table_model_close(model);
   br_team_close(team);
@@ -256,7 +310,7 @@ static int inspect_model(struct cli *cli) {
   BR_TRY(br_table_model_open(cli->options.subjects[0], &model));
   json_t *report = br_table_model_describe(model);
   char *text = option_flag(&cli->options, "json") ? NULL : br_table_model_text(model, 200);
-  if (report) print_report(cli, report);
+  if (report) table_report(cli, report);
   if (text) printf("\n%s", text);
   free(text);
   br_table_model_close(model);
@@ -272,7 +326,7 @@ int table_inspect(struct cli *cli) {
   if (status == BR_OK) status = cli_open_team(cli, &team);
   status = br_comm_agree(cli->comm, status);
   if (status == BR_OK) status = br_table_inspect(cli->comm, team, &csv, &report);
-  if (status == BR_OK) print_report(cli, report);
+  if (status == BR_OK) table_report(cli, report);
   br_team_close(team);
   return status;
 }

@@ -349,7 +349,9 @@ static int simulate(struct training *t) {
 static int train(struct training *t) {
   struct br_comm *comm = t->cli->comm;
   struct setup_run *r = &t->run;
-  if (table_net_wanted(t->cli)) BR_TRY(table_net_open(t->cli, &t->table, r));
+  bool done = false;
+  if (table_net_wanted(t->cli)) BR_TRY(table_net_open(t->cli, &t->table, r, &done));
+  if (done) return table_report(t->cli, json_incref(t->table.folds));
   int status = setup_open_run(t->cli, t->subject, r);
   if (status == BR_OK && t->table.model) status = table_net_take(&t->table, r);
   BR_TRY(br_comm_agree(comm, status));

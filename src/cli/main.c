@@ -18,7 +18,7 @@ static const struct verb {
   int (*run)(struct cli *cli);
   const char *subjects, *about;
 } verbs[] = {
-    {"train", FOR_TRAIN, cmd_train, "NET|MODEL|KIND", "train a zoo net, a net text file, or a model further; linear, logistic, tree, forest, boost, kmeans or bayes on a table"},
+    {"train", FOR_TRAIN, cmd_train, "NET|MODEL|KIND", "train a zoo net, a net text file, or a model further; linear, logistic, tree, forest, boost, kmeans, bayes or mlp on a table"},
     {"plan", FOR_PLAN, cmd_plan, "train NET|predict MODEL", "what training would need: memory of a rank by kind, arithmetic, time; or which stage of a net goes to which node"},
     {"eval", FOR_EVAL, cmd_eval, "MODEL", "accuracy, loss, per class, confusion matrix; every sample exactly once"},
     {"predict", FOR_PREDICT, cmd_predict, "MODEL [PICTURE...]", "the most likely classes of pictures or a data set (--data); raw tensors (--input)"},

@@ -10,12 +10,14 @@
 struct table_net {
   struct br_task_data data;
   struct br_table_model *model; /* whose net run->model becomes */
+  json_t *folds;                /* measures of cross-validation; NULL: none */
 };
 
 /* True for `train mlp` on a table: a target is named, or the data is a table. */
 bool table_net_wanted(const struct cli *cli);
-/* Reads --data and opens the run on its rows: run->team and run->data, the rest is setup_open_run's. Collective. */
-int table_net_open(struct cli *cli, struct table_net *net, struct setup_run *run);
+/* Reads --data and opens the run on its rows: run->team and run->data, the rest is setup_open_run's. With --folds that is done for each fold, which is
+ * trained and measured, and what comes of it is left in net->folds; the run is then one on all rows, or none at all without --out: *done. Collective. */
+int table_net_open(struct cli *cli, struct table_net *net, struct setup_run *run, bool *done);
 /* Gives the net of the run, as it is now, to the table's model: before the training, so that one that does not fit is refused, and whenever it is to be kept. */
 int table_net_take(struct table_net *net, const struct setup_run *run);
 int table_net_save(struct table_net *net, const struct setup_run *run, const char *path);

@@ -128,8 +128,12 @@ void br_table_codes(const struct br_table *table, size_t column, size_t block, i
   const int32_t *map = table->columns[column].categories.map[b->thread];
   const void *data = b->data + p->offset;
   size_t rows = b->rows;
-  UNPACK_FORMS(map[stored - 1], -1)
+  int32_t absent = table->columns[column].filled ? (int32_t)table->columns[column].fill : -1;
+  UNPACK_FORMS(map[stored - 1], absent)
 }
+
+/* What a missing value is read as. */
+static double absent_number(const struct br_table *table, size_t column) { return table->columns[column].filled ? table->columns[column].fill : NAN; }
 
 static void category_numbers(const struct br_table *table, size_t column, size_t block, double *out) {
   const struct br__block *b = &table->blocks[block];
@@ -137,7 +141,8 @@ static void category_numbers(const struct br_table *table, size_t column, size_t
   const int32_t *map = table->columns[column].categories.map[b->thread];
   const void *data = b->data + p->offset;
   size_t rows = b->rows;
-  UNPACK_FORMS((double)map[stored - 1], NAN)
+  double absent = absent_number(table, column);
+  UNPACK_FORMS((double)map[stored - 1], absent)
 }
 
 void br_table_numbers(const struct br_table *table, size_t column, size_t block, double *out) {
@@ -149,20 +154,22 @@ void br_table_numbers(const struct br_table *table, size_t column, size_t block,
     category_numbers(table, column, block, out);
   } else if (p->form == BR__F64) {
     memcpy(out, data, rows * 8);
+    for (size_t i = 0; table->columns[column].filled && i < rows; i++) out[i] = isnan(out[i]) ? table->columns[column].fill : out[i];
   } else {
+    double absent = absent_number(table, column);
     double divisor = br_number_decimal(1, 0);
     for (int i = 0; i < p->scale; i++) divisor *= 10; /* exact up to 10^22 */
     int64_t base = p->base - 1;
     if (p->scale == 0)
-      UNPACK_FORMS((double)(base + (int64_t)stored), NAN)
+      UNPACK_FORMS((double)(base + (int64_t)stored), absent)
     else
-      UNPACK_FORMS((double)(base + (int64_t)stored) / divisor, NAN)
+      UNPACK_FORMS((double)(base + (int64_t)stored) / divisor, absent)
   }
 }
 
 bool br_table_is_decimal(const struct br_table *table, size_t column, size_t block, int *scale, int64_t *low, int64_t *high) {
   const struct br__packed *p = &table->blocks[block].packed[column];
-  if (p->form == BR__F64) return false;
+  if (p->form == BR__F64 || table->columns[column].filled) return false; /* a fill may be any double */
   *scale = p->scale;
   *low = p->base;
   *high = p->high;

@@ -3,6 +3,7 @@
 #include <bramble/base/memory.h>
 
 #include "model.h"
+#include "table.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -57,11 +58,24 @@ static int new_model(enum br_table_model_kind kind, size_t n_features, struct br
   return BR_OK;
 }
 
+/* The steps of the table that the model's columns come from. */
+static int copy_steps(const struct br_table *table, struct br_table_model *model) {
+  const char **names;
+  size_t n = 0;
+  BR_TRY(br_memory_alloc(model->n_features + 1, sizeof *names, "column names", &names));
+  for (size_t i = 0; i < model->n_features; i++) names[n++] = model->features[i].name;
+  if (model->target.name) names[n++] = model->target.name;
+  int status = br__steps_copy(table, names, n, &model->steps);
+  br_memory_free(names);
+  return status;
+}
+
 int br__model_create(enum br_table_model_kind kind, const struct br_table *table, const size_t *features, size_t n_features, size_t target, struct br_table_model **out) {
   BR_TRY(new_model(kind, n_features, out));
   int status = BR_OK;
   for (size_t i = 0; status == BR_OK && i < n_features; i++) status = copy_column(table, features[i], &(*out)->features[i]);
   if (status == BR_OK && target != SIZE_MAX) status = copy_column(table, target, &(*out)->target);
+  if (status == BR_OK) status = copy_steps(table, *out);
   (*out)->outputs = (*out)->target.type == BR_COLUMN_CATEGORY ? (*out)->target.n_categories : 1;
   if (status == BR_OK && !((*out)->settings = json_object())) status = br_error_set(BR_ERROR_MEMORY, "no memory for a model");
   if (status != BR_OK) {
@@ -77,6 +91,7 @@ void br_table_model_close(struct br_table_model *model) {
   for (size_t i = 0; i < model->n_features; i++) free_column(&model->features[i]);
   free_column(&model->target);
   free(model->features);
+  br__steps_free(&model->steps);
   json_decref(model->settings);
   free(model);
 }
@@ -95,6 +110,21 @@ void br_table_model_predict_rows(const struct br_table_model *model, const doubl
     for (size_t i = 0; i < n; i++) class->predict(model, x + i * model->n_features, out + i * model->outputs);
 }
 
+/* The steps as people would write them. */
+static json_t *steps_words(const struct br__steps *steps) {
+  json_t *list = json_array();
+  for (size_t i = 0; i < steps->n; i++) {
+    const struct br__step *s = &steps->list[i];
+    if (s->kind == BR__STEP_DATE)
+      json_array_append_new(list, json_sprintf("date %s=%s", s->name, s->text ? s->text : "ISO"));
+    else if (s->kind == BR__STEP_LET)
+      json_array_append_new(list, json_sprintf("let %s=%s", s->name, s->text));
+    else
+      json_array_append_new(list, s->text ? json_sprintf("missing %s=%s", s->name, s->text) : json_sprintf("missing %s=%.9g", s->name, s->value));
+  }
+  return list;
+}
+
 json_t *br_table_model_describe(const struct br_table_model *model) {
   json_t *root = json_object();
   if (!root) return NULL;
@@ -104,6 +134,7 @@ json_t *br_table_model_describe(const struct br_table_model *model) {
   json_t *features = json_array();
   for (size_t i = 0; i < model->n_features; i++) json_array_append_new(features, json_string(model->features[i].name));
   json_object_set_new(root, "features", features);
+  if (model->steps.n) json_object_set_new(root, "steps", steps_words(&model->steps));
   json_object_set(root, "settings", model->settings);
   classes[model->kind]->describe(model, root);
   return root;
@@ -138,8 +169,13 @@ int br_table_model_save(const struct br_table_model *model, const char *path) {
   char *columns = columns_text(model), *settings = json_dumps(model->settings, JSON_COMPACT);
   int status = BR_OK;
   if (!columns || !settings) status = br_error_set(BR_ERROR_FAILED, "%s: a column name is not UTF-8 text", path);
-  const struct br_metadata_entry metadata[] = {{"format", "bramble.table.1"}, {"kind", classes[model->kind]->name}, {"columns", columns}, {"settings", settings}};
-  if (status == BR_OK) status = br_safetensors_write(path, tensors, n, metadata, sizeof metadata / sizeof *metadata);
+  json_t *json = model->steps.n ? br__steps_json(&model->steps) : NULL;
+  char *steps = json ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
+  json_decref(json);
+  const struct br_metadata_entry metadata[] = {{"format", "bramble.table.1"}, {"kind", classes[model->kind]->name}, {"columns", columns}, {"settings", settings}, {"steps", steps}};
+  if (model->steps.n && !steps && status == BR_OK) status = br_error_set(BR_ERROR_FAILED, "%s: a formula is not UTF-8 text", path);
+  if (status == BR_OK) status = br_safetensors_write(path, tensors, n, metadata, steps ? 5 : 4);
+  free(steps);
   free(columns);
   free(settings);
   return status;
@@ -180,7 +216,13 @@ static int load_model(const char *path, const struct br_safetensors *file, struc
   (*out)->outputs = (*out)->target.type == BR_COLUMN_CATEGORY ? (*out)->target.n_categories : 1;
   (*out)->settings = json_loads(settings, 0, NULL);
   if (!json_is_object((*out)->settings)) BR_FAIL(BR_ERROR_DATA, "%s: its settings are damaged", path);
-  status = classes[kind]->load(*out, file);
+  const char *steps = br_safetensors_metadata(file, "steps");
+  if (steps) {
+    json_t *json = json_loads(steps, 0, NULL);
+    status = json ? br__steps_load(json, &(*out)->steps) : br_error_set(BR_ERROR_DATA, "its steps are damaged");
+    json_decref(json);
+  }
+  if (status == BR_OK) status = classes[kind]->load(*out, file);
   return status == BR_OK ? BR_OK : br_error_prefix(status, "%s", path);
 }
 
@@ -208,24 +250,36 @@ int br__model_tensor(const struct br_safetensors *file, const char *name, enum b
 
 /* --- rows for a model ---------------------------------------------------------------------------------------------------- */
 
+/* The code of a category in the model's order of bytes; -1: it has none such. */
+static int32_t find_category(const struct br_table_model_column *column, const char *name) {
+  size_t low = 0, high = column->n_categories;
+  while (low < high) {
+    size_t middle = (low + high) / 2;
+    int order = strcmp(column->categories[middle], name);
+    if (order == 0) return (int32_t)middle;
+    if (order < 0)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return -1;
+}
+
 static int32_t *code_map(const struct br_table *table, size_t column, const struct br_table_model_column *wanted) {
   size_t n = br_table_categories(table, column);
   int32_t *map = malloc((n + 1) * sizeof *map);
-  for (size_t i = 0; map && i < n; i++) {
-    const char *name = br_table_category(table, column, i);
-    size_t low = 0, high = wanted->n_categories; /* the model's are in the same order of bytes */
-    map[i] = -1;
-    while (low < high) {
-      size_t middle = (low + high) / 2;
-      int order = strcmp(wanted->categories[middle], name);
-      if (order == 0) map[i] = (int32_t)middle;
-      if (order < 0)
-        low = middle + 1;
-      else
-        high = middle;
-    }
-  }
+  for (size_t i = 0; map && i < n; i++) map[i] = find_category(wanted, br_table_category(table, column, i));
   return map;
+}
+
+static double find_fill(const struct br_table_model *model, const struct br_table_model_column *feature) {
+  for (size_t i = 0; i < model->steps.n; i++) {
+    const struct br__step *step = &model->steps.list[i];
+    if (step->kind != BR__STEP_FILL || strcmp(step->name, feature->name) != 0) continue;
+    int32_t code = step->text ? find_category(feature, step->text) : -1;
+    return !step->text ? step->value : code >= 0 ? code : NAN;
+  }
+  return NAN;
 }
 
 static bool table_has(const struct br_table *table, const char *name, size_t *column) {
@@ -248,8 +302,10 @@ int br__encoder_open(const struct br_table_model *model, const struct br_table *
   size_t used = 0;
   out->column = calloc(model->n_features + 1, sizeof *out->column);
   out->code = calloc(model->n_features + 1, sizeof *out->code);
-  int status = out->column && out->code ? BR_OK : br_error_set(BR_ERROR_MEMORY, "no memory for %zu columns", model->n_features);
+  out->fill = calloc(model->n_features + 1, sizeof *out->fill);
+  int status = out->column && out->code && out->fill ? BR_OK : br_error_set(BR_ERROR_MEMORY, "no memory for %zu columns", model->n_features);
   for (size_t i = 0; status == BR_OK && i < model->n_features; i++) {
+    out->fill[i] = find_fill(model, &model->features[i]);
     if (table_has(table, model->features[i].name, &out->column[i]))
       status = bind_column(table, &model->features[i], out->column[i], &out->code[i]);
     else if (used < sizeof missing - 8)
@@ -269,6 +325,7 @@ void br__encoder_close(struct br__encoder *encoder) {
   for (size_t i = 0; encoder->code && i < encoder->n_features; i++) free(encoder->code[i]);
   free(encoder->code);
   free(encoder->column);
+  free(encoder->fill);
   free(encoder->class_code);
   *encoder = (struct br__encoder){0};
 }
@@ -285,7 +342,7 @@ void br__encoder_rows(const struct br__encoder *e, size_t block, double *x, doub
         *unknown += c < 0;
         value = c < 0 ? NAN : c;
       }
-      x[i * p + f] = value;
+      x[i * p + f] = isnan(value) ? e->fill[f] : value;
     }
   }
 }

@@ -2,6 +2,8 @@
 #ifndef BRAMBLE_SRC_TABLE_MODEL_H
 #define BRAMBLE_SRC_TABLE_MODEL_H
 
+#include "steps.h"
+
 #include <bramble/store/safetensors.h>
 #include <bramble/table/model.h>
 #include <bramble/table/rows.h>
@@ -11,6 +13,7 @@ struct br_table_model {
   struct br_table_model_column *features, target;
   size_t n_features, outputs;
   json_t *settings; /* of the training, and facts worth keeping; owned */
+  struct br__steps steps; /* that make its columns of those of a file */
   void *body;
 };
 
@@ -43,6 +46,7 @@ struct br__encoder {
   size_t n_features;
   size_t *column;
   int32_t **code; /* [feature][table code] = model code, -1 unknown; NULL for numbers */
+  double *fill;   /* [feature]: what missing and unknown values are taken for; NaN: they stay missing */
   size_t target;  /* column, SIZE_MAX if the table has none */
   int32_t *class_code;
 };

@@ -2,9 +2,9 @@
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
 #include <bramble/base/text.h>
-#include <bramble/store/csv.h>
 #include <bramble/store/file.h>
 #include <bramble/table/evaluate.h>
+#include <bramble/table/task.h>
 
 #include "model.h"
 
@@ -197,44 +197,69 @@ int br_table_predict_csv(struct br_comm *comm, struct br_team *team, const struc
 
 /* --- one row ------------------------------------------------------------------------------------------------------------- */
 
-static int parse_value(const struct br_table_model_column *column, const char *text, size_t length, double *out) {
-  struct br_number number;
-  unsigned char padded[256 + BR_CSV_PADDING] = {0};
-  *out = NAN;
-  if (length > 255) BR_FAIL(BR_ERROR_USAGE, "--row: the value of %s is longer than 255 letters", column->name);
-  memcpy(padded, text, length);
-  if (br_csv_is_missing(padded, length)) return BR_OK;
-  if (column->type == BR_COLUMN_CATEGORY) {
-    for (size_t c = 0; c < column->n_categories; c++)
-      if (strcmp(column->categories[c], (const char *)padded) == 0) *out = (double)c;
-    return BR_OK; /* a category the model does not know counts as missing */
+/* A text as a field of CSV, which is read as whatever its column is. */
+static void put_quoted(FILE *out, const char *text, size_t length) {
+  putc('"', out);
+  for (size_t i = 0; i < length; i++) {
+    if (text[i] == '"') putc('"', out);
+    putc(text[i], out);
   }
-  switch (br_number_parse(padded, length, &number)) {
-    case BR_NUMBER_DECIMAL: *out = br_number_decimal(number.digits, number.scale); break;
-    case BR_NUMBER_FLOAT: *out = number.value; break;
-    default: BR_FAIL(BR_ERROR_USAGE, "--row: %s=%s is no number", column->name, (const char *)padded);
+  putc('"', out);
+}
+
+/* Whether "name=value,..." gives a value for the column, and which. */
+static bool find_value(const char *row, const char *column, const char **value, size_t *length) {
+  for (const char *at = row; *at;) {
+    size_t n = strcspn(at, ","), name = strcspn(at, "=");
+    if (name == strlen(column) && strncmp(at, column, name) == 0) {
+      *value = at + name + 1;
+      *length = n - name - 1;
+      return true;
+    }
+    at += n + (at[n] == ',');
+  }
+  return false;
+}
+
+static int check_row(const struct br__names *columns, const char *row) {
+  for (const char *at = row; *at;) {
+    size_t n = strcspn(at, ","), name = strcspn(at, "=");
+    if (name >= n) BR_FAIL(BR_ERROR_USAGE, "--row: name=value pairs with commas between were expected, not %.*s", (int)(n < 60 ? n : 60), at);
+    char word[64];
+    bool known = false;
+    snprintf(word, sizeof word, "%.*s", (int)(name < 60 ? name : 60), at);
+    for (size_t i = 0; i < columns->n; i++) known = known || (strlen(columns->list[i]) == name && strncmp(columns->list[i], at, name) == 0);
+    const char *nearest = known ? NULL : br_text_nearest(word, (const char *const *)columns->list, columns->n);
+    if (!known) BR_FAIL(BR_ERROR_USAGE, "--row: the model has no column %s%s%s%s", word, nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+    at += n + (at[n] == ',');
   }
   return BR_OK;
 }
 
-static int parse_row(const struct br_table_model *model, const char *row, double *x) {
-  for (size_t f = 0; f < model->n_features; f++) x[f] = NAN;
-  while (*row) {
-    size_t length = strcspn(row, ","), name = strcspn(row, "=");
-    if (name >= length) BR_FAIL(BR_ERROR_USAGE, "--row: name=value pairs with commas between were expected, not %.*s", (int)(length < 60 ? length : 60), row);
-    size_t f = 0;
-    while (f < model->n_features && (strlen(model->features[f].name) != name || strncmp(model->features[f].name, row, name) != 0)) f++;
-    if (f == model->n_features) {
-      char word[64];
-      const char *known = NULL;
-      snprintf(word, sizeof word, "%.*s", (int)(name < 60 ? name : 60), row);
-      for (size_t i = 0; i < model->n_features && !known; i++) known = br_text_nearest(word, (const char *const[]){model->features[i].name}, 1);
-      BR_FAIL(BR_ERROR_USAGE, "--row: the model has no column %s%s%s", word, known ? "; did you mean " : "", known ? known : "");
-    }
-    BR_TRY(parse_value(&model->features[f], row + name + 1, length - name - 1, &x[f]));
-    row += length + (row[length] == ',');
+/* The row as a file of one record: columns it does not name are missing. */
+static int row_as_csv(const struct br_table_model *model, const char *row, char **text) {
+  struct br__names columns = {0};
+  size_t bytes;
+  int status = BR_OK;
+  for (size_t f = 0; status == BR_OK && f < model->n_features; f++) status = br__names_add(&columns, model->features[f].name);
+  if (status == BR_OK) status = br__steps_sources(&model->steps, &columns);
+  if (status == BR_OK) status = check_row(&columns, row);
+  FILE *out = status == BR_OK ? open_memstream(text, &bytes) : NULL;
+  if (status == BR_OK && !out) status = br_error_set(BR_ERROR_MEMORY, "no memory for a row");
+  for (size_t i = 0; out && i < columns.n; i++) {
+    if (i) putc(',', out);
+    put_quoted(out, columns.list[i], strlen(columns.list[i]));
   }
-  return BR_OK;
+  for (size_t i = 0; out && i < columns.n; i++) {
+    const char *value = "";
+    size_t length = 0;
+    find_value(row, columns.list[i], &value, &length);
+    putc(i ? ',' : '\n', out);
+    put_quoted(out, value, length);
+  }
+  if (out && fclose(out) != 0) status = br_error_set(BR_ERROR_MEMORY, "no memory for a row");
+  br__names_free(&columns);
+  return status;
 }
 
 static json_t *row_report(const struct br_table_model *model, double *answer) {
@@ -251,14 +276,38 @@ static json_t *row_report(const struct br_table_model *model, double *answer) {
   return report;
 }
 
-int br_table_predict_row(const struct br_table_model *model, const char *row, json_t **report) {
+/* The model's answer for the first row of a table. */
+static int answer_first(const struct br_table_model *model, const struct br_table *table, json_t **report) {
+  struct br__encoder encoder;
+  size_t p = model->n_features;
+  uint64_t unknown = 0;
   double *x;
-  BR_TRY(br_memory_alloc(model->n_features + model->outputs, sizeof *x, "a row", &x));
-  int status = parse_row(model, row, x);
+  BR_TRY(br__encoder_open(model, table, false, &encoder));
+  int status = br_memory_alloc(p + model->outputs + br_table_largest_block(table), sizeof *x, "a row", &x);
   if (status == BR_OK) {
-    br_table_model_predict(model, x, x + model->n_features);
-    *report = row_report(model, x + model->n_features);
+    br__encoder_rows(&encoder, 0, x, x + p + model->outputs, &unknown);
+    br_table_model_predict(model, x, x + p);
+    *report = row_report(model, x + p);
+    br_memory_free(x);
   }
-  br_memory_free(x);
+  br__encoder_close(&encoder);
+  return status;
+}
+
+int br_table_predict_row(const struct br_table_model *model, const char *row, json_t **report) {
+  struct br_comm *self = NULL;
+  struct br_team *team = NULL;
+  struct br_table *table = NULL;
+  char *text = NULL;
+  int status = row_as_csv(model, row, &text);
+  if (status == BR_OK) status = br_comm_open_self(&self);
+  if (status == BR_OK) status = br_team_open(1, &team);
+  struct br_csv_options csv = {.text = text, .path = "--row", .separator = ',', .header = 1};
+  if (status == BR_OK) status = br_table_read_for(self, team, model, &csv, NULL, &table);
+  if (status == BR_OK) status = answer_first(model, table, report);
+  br_table_close(table);
+  br_team_close(team);
+  br_comm_close(self);
+  free(text);
   return status;
 }

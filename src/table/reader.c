@@ -123,13 +123,22 @@ static int find_name(char *const *names, size_t n, const char *name, size_t *out
   BR_FAIL(BR_ERROR_DATA, "there is no column %s among the %zu (%s, ...)", name, n, n ? names[0] : "none");
 }
 
-int br_table_find(const struct br_table *table, const char *name, size_t *column) {
+int br__table_check_name(const struct br_table *table, const char *name) {
   char **names;
-  BR_TRY(br_memory_alloc(table->n_columns, sizeof *names, "column names", &names));
-  for (size_t i = 0; i < table->n_columns; i++) names[i] = table->columns[i].name;
-  int status = find_name(names, table->n_columns, name, column);
+  size_t n = 0, found;
+  BR_TRY(br_memory_alloc(table->n_columns + table->n_file_names, sizeof *names, "column names", &names));
+  for (size_t i = 0; i < table->n_file_names; i++) names[n++] = table->file_names[i];
+  for (size_t i = 0; i < table->n_columns; i++) names[n++] = table->columns[i].name;
+  int status = find_name(names, n, name, &found);
   br_memory_free(names);
   return status;
+}
+
+int br_table_find(const struct br_table *table, const char *name, size_t *column) {
+  for (*column = 0; *column < table->n_columns; ++*column)
+    if (strcmp(table->columns[*column].name, name) == 0) return BR_OK;
+  BR_TRY(br__table_check_name(table, name));
+  BR_FAIL(BR_ERROR_DATA, "the column %s was not read from the file", name);
 }
 
 static int choose_columns(struct reader *r) {
@@ -153,6 +162,7 @@ static int choose_columns(struct reader *r) {
   if (status == BR_OK) status = br_memory_alloc(n, sizeof *layout->field, "columns", &layout->field);
   if (status == BR_OK) status = br_memory_alloc(n, sizeof *layout->type, "columns", &layout->type);
   if (status == BR_OK) status = br_memory_alloc(n, sizeof *layout->fixed, "columns", &layout->fixed);
+  if (status == BR_OK) status = br_memory_alloc(n, sizeof *layout->format, "columns", &layout->format);
   if (status == BR_OK) status = br_memory_alloc(n, sizeof *layout->names, "columns", &layout->names);
   size_t k = 0;
   for (size_t i = 0; status == BR_OK && i < r->n_names; i++)
@@ -175,6 +185,7 @@ static int apply_choices(struct reader *r) {
     for (size_t c = 0; c < r->layout.n_columns; c++)
       if (r->layout.field[c] == in_file && choice->type != BR_COLUMN_AUTO) {
         r->layout.type[c] = choice->type;
+        r->layout.format[c] = choice->format;
         r->layout.fixed[c] = true;
       }
   }
@@ -207,7 +218,7 @@ static int open_files(struct reader *r) {
   struct br_csv_scan scan = {0};
   unsigned char *text = NULL;
   size_t bytes;
-  int status = br__sources_open(r->options->path, br_comm_size(r->comm) == 1, &r->sources);
+  int status = r->options->text ? br__sources_open_text(r->options->path, r->options->text, &r->sources) : br__sources_open(r->options->path, br_comm_size(r->comm) == 1, &r->sources);
   for (size_t f = 0; status == BR_OK && f < r->sources.n; f++) {
     status = read_head(r, f, &text, &bytes, &scan);
     if (status == BR_OK && f > 0) status = same_header(r, f, text, &scan);
@@ -479,13 +490,14 @@ int br_table_read_csv(struct br_comm *comm, struct br_team *team, const struct b
   for (size_t t = 0; r.slicers && t < (size_t)br_team_count(team); t++)
     if (r.slicers[t].layout) br__slicer_close(&r.slicers[t]);
   for (size_t i = 0; i < r.n_slices && r.slices; i++) br__slice_clear(&r.slices[i]);
-  for (size_t i = 0; i < r.n_names && r.all_names; i++) free(r.all_names[i]);
+  r.table->file_names = r.all_names;
+  r.table->n_file_names = r.all_names ? r.n_names : 0;
   br_memory_free(r.slicers);
   br_memory_free(r.slices);
-  br_memory_free(r.all_names);
   br_memory_free(r.layout.field);
   br_memory_free(r.layout.type);
   br_memory_free(r.layout.fixed);
+  br_memory_free(r.layout.format);
   br_memory_free(r.layout.names);
   br__sources_close(&r.sources);
   if (status != BR_OK) {

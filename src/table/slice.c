@@ -5,6 +5,7 @@
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
 
+#include "date.h"
 #include "slice.h"
 
 #include <stdio.h>
@@ -192,7 +193,8 @@ static int conflict(struct br__slicer *s, struct br__slice *slice, size_t column
   int shown = (int)(length < 40 ? length : 40);
   if (layout->fixed[column]) {
     if (slice->error) return BR_OK;
-    slice->status = br_error_set(BR_ERROR_DATA, "column %s: '%.*s' is no %s; mend it or leave the column out", layout->names[column], shown, (const char *)start, br_column_type_name(layout->type[column]));
+    const char *format = layout->format[column];
+    slice->status = br_error_set(BR_ERROR_DATA, "column %s: '%.*s' is no %s%s%s; mend it or leave the column out", layout->names[column], shown, (const char *)start, br_column_type_name(layout->type[column]), format ? " of the form " : "", format ? format : "");
     keep_error(slice, true, row);
     return BR_OK;
   }
@@ -209,6 +211,7 @@ static int parse_numbers(struct br__slicer *s, struct br__slice *slice, size_t c
   const uint32_t *mark = s->scan.mark + s->layout->field[column];
   const unsigned char *text = s->buffer;
   bool date = s->layout->type[column] == BR_COLUMN_DATE;
+  const char *format = s->layout->format[column];
   for (size_t i = 0; i < rows; i++) {
     uint32_t from = mark[s->first[i]] + 1, to = mark[s->first[i] + 1];
     struct br_number number;
@@ -221,7 +224,7 @@ static int parse_numbers(struct br__slicer *s, struct br__slice *slice, size_t c
     const unsigned char *start;
     size_t length;
     br_csv_field(text, from, to, &start, &length);
-    if (date && br__date_parse(start, length, &s->digits[i])) {
+    if (date && (format ? br__date_parse_as(format, start, length, &s->digits[i]) : br__date_parse(start, length, &s->digits[i]))) {
       s->scale[i] = 0;
       continue;
     }

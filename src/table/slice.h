@@ -16,6 +16,7 @@ struct br__layout {
   size_t n_columns; /* kept */
   size_t *field;    /* the field each kept column is */
   enum br_column_type *type;
+  const char **format; /* of dates, NULL: ISO */
   bool *fixed;      /* the type was asked for: other text is an error */
   char **names;
   bool skip_bad_rows;

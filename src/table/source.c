@@ -55,6 +55,19 @@ int br__sources_open(const char *pattern, bool alone, struct br__sources *out) {
   return status;
 }
 
+int br__sources_open_text(const char *name, const char *text, struct br__sources *out) {
+  *out = (struct br__sources){0};
+  size_t bytes = strlen(text);
+  BR_TRY(br_memory_alloc(1, sizeof *out->list, "list of files", &out->list));
+  out->n = 1;
+  out->list[0] = (struct br__source){.fd = -1, .path = strdup(name), .bytes = bytes};
+  int status = br_memory_alloc(bytes, 1, name, &out->list[0].memory);
+  if (status == BR_OK && !out->list[0].path) status = br_error_set(BR_ERROR_MEMORY, "%s: no memory to open it", name);
+  if (status == BR_OK) memcpy(out->list[0].memory, text, bytes);
+  if (status != BR_OK) br__sources_close(out);
+  return status;
+}
+
 void br__sources_close(struct br__sources *sources) {
   for (size_t i = 0; i < sources->n; i++) {
     if (sources->list[i].fd >= 0) close(sources->list[i].fd);

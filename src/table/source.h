@@ -20,6 +20,8 @@ struct br__sources {
 
 /* Opens the files a path or pattern names, in the order of their names. `alone`: one rank, which may read a pipe. */
 int br__sources_open(const char *pattern, bool alone, struct br__sources *out);
+/* One file that is a text in memory, copied; `name` is for messages. */
+int br__sources_open_text(const char *name, const char *text, struct br__sources *out);
 void br__sources_close(struct br__sources *sources);
 /* Copies bytes [at, at + n) to `out`. Errors: BR_ERROR_DATA where the file has shrunk or cannot be read. */
 int br__source_read(const struct br__source *source, uint64_t at, size_t n, unsigned char *out);

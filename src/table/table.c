@@ -21,6 +21,9 @@ void br_table_close(struct br_table *table) {
     free(table->columns[c].first_text);
   }
   for (size_t b = 0; b < table->n_blocks; b++) br_memory_free(table->blocks[b].packed);
+  for (size_t i = 0; i < table->n_file_names; i++) free(table->file_names[i]);
+  br_memory_free(table->file_names);
+  br__steps_free(&table->steps);
   br_memory_free(table->columns);
   br_memory_free(table->blocks);
   br_memory_free(table);

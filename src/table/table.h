@@ -2,6 +2,8 @@
 #ifndef BRAMBLE_SRC_TABLE_TABLE_H
 #define BRAMBLE_SRC_TABLE_TABLE_H
 
+#include "steps.h"
+
 #include <bramble/table/table.h>
 
 /* --- packed columns (column.c) --- */
@@ -67,6 +69,8 @@ struct br__column {
   struct br__categories categories;
   char *first_text;
   uint64_t first_text_row;
+  bool filled; /* missing values are read as `fill` */
+  double fill;
 };
 
 struct br_table {
@@ -77,9 +81,17 @@ struct br_table {
   uint64_t rows, bad_rows;
   char separator;
   bool header;
+  char **file_names;      /* of all columns of the file, for messages */
+  size_t n_file_names;
+  struct br__steps steps; /* that made columns of it beside the file's */
 };
 
-/* Seconds since 1970 of "2018-06-23", "2018-06-23 17:05[:30[.25]]", T for the blank, Z or +02:00 at the end; false if it is none. */
-bool br__date_parse(const unsigned char *text, size_t length, int64_t *seconds);
+/* Adds number columns to all blocks: values(arg, thread, block, out) writes the block's rows of each new column, NaN where missing. Whole numbers are
+ * packed like any others. Collective. */
+int br__table_add_columns(struct br_comm *comm, struct br_team *team, struct br_table *table, const char *const *names, size_t n, void (*values)(void *arg, int thread, size_t block, double *const *out), void *arg);
+/* BR_OK if the table or its file has a column of that name; else BR_ERROR_DATA naming the nearest. */
+int br__table_check_name(const struct br_table *table, const char *name);
+/* What missing values of a column are read as from now on: a number, or a code; NaN: missing. */
+void br__table_fill(struct br_table *table, size_t column, double value);
 
 #endif

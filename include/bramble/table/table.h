@@ -30,9 +30,11 @@ const char *br_column_type_name(enum br_column_type type);
 struct br_column_choice {
   const char *name;
   enum br_column_type type;
+  const char *format; /* of a date, as of strptime; NULL: ISO */
 };
 
 struct br_csv_options {
+  const char *text;        /* NULL: the file of `path`; else this is the file, ending with a 0, and `path` its name in messages */
   const char *path;        /* a file, or a pattern such as part-*.csv: files are read in the order of their names as one table */
   char separator;          /* 0: sniffed */
   int header;              /* 1 first record holds names, 0 it does not, -1 guessed */

@@ -4,14 +4,22 @@
 
 #include <bramble/table/train.h>
 
+/* What becomes of missing features. */
+enum br_missing { BR_MISSING_KEEP, BR_MISSING_DROP, BR_MISSING_MEAN, BR_MISSING_MEDIAN, BR_MISSING_MODE };
+
 struct br_task_options {
   struct br_csv_options csv;   /* wanted is filled in here */
   const char *target;          /* NULL: none (clustering) */
   const char *features;        /* names with commas between; NULL: all columns but the target */
   const char *types;           /* "zip=category,price=number"; NULL: all inferred */
   bool classes;                /* the target is to be a category whatever it looks like */
-  bool drop_missing;           /* rows that lack a feature are left out; otherwise they stay (rows without a target never do) */
+  const char *dates;           /* "when=%d/%m/%Y,...": a date's column gives place to when_year, _month, _day, _weekday and _hour; NULL: none */
+  const char *lets;            /* "age=2019-year,...": new columns; NULL: none */
+  const char *where;           /* rows for which this formula is not true are left out; NULL: none */
+  enum br_missing missing;     /* DROP: rows that lack a feature are left out; else they stay (rows without a target never do), filled by the training rows */
   double train_share;          /* 1: all rows are trained on */
+  unsigned folds;              /* above 1: cross-validation, see br_task_fold */
+  bool stratify;               /* every class is divided alike */
   uint64_t seed;
   size_t memory_bytes;
 };
@@ -30,8 +38,16 @@ struct br_task_data {
 int br_task_open(struct br_comm *comm, struct br_team *team, const struct br_task_options *options, struct br_task_data *out);
 void br_task_close(struct br_task_data *data);
 
-/* Reads the table a model is to be used on: the columns it needs, with its types; its target too where the file has it. Collective. */
-int br_table_read_for(struct br_comm *comm, struct br_team *team, const struct br_table_model *model, const struct br_csv_options *csv, struct br_table **out);
+/* The same rows divided otherwise: part `fold` of options->folds is to test on, the rest to train on; with fold = options->folds all are to train on.
+ * Fills are those of the new training rows. Collective. */
+int br_task_fold(struct br_comm *comm, struct br_team *team, const struct br_task_options *options, unsigned fold, struct br_task_data *data);
+
+/* The rows of a table that are to be measured: all, or those for which `where` is true, with role TEST. Collective. */
+int br_rows_to_measure(struct br_comm *comm, struct br_team *team, const struct br_table *table, const char *where, struct br_rows *out);
+
+/* Reads the table a model is to be used on: the columns it needs, with its types, made ready by the steps of its training; its target too where the file has
+ * it, and the columns of the formula `where` (NULL: none). Errors: BR_ERROR_DATA naming all the columns that the file lacks. Collective. */
+int br_table_read_for(struct br_comm *comm, struct br_team *team, const struct br_table_model *model, const struct br_csv_options *csv, const char *where, struct br_table **out);
 
 /* What is in a file: columns with type, missing, distinct (numbers: up to 65,536), lowest, highest, mean, and the first rows. Collective. */
 int br_table_inspect(struct br_comm *comm, struct br_team *team, const struct br_csv_options *csv, json_t **report);
