@@ -32,7 +32,7 @@ for place in $places; do
   run $n train forest --data t.csv --target y --features a,b,kind --trees 4 --extra --max-depth 6 --threads $threads --out e.safetensors --json --quiet > extra.$n.$threads || fail "extra trees on $n ranks"
   run $n train logistic --data t.csv --target class --features a,b,kind --threads $threads --out g.safetensors --json --quiet > logistic.$n.$threads || fail "logistic on $n ranks"
   run $n train kmeans --data t.csv --features a,b,y --clusters 7 --iterations 15 --threads $threads --out k.safetensors --json --quiet > kmeans.$n.$threads || fail "k-means on $n ranks"
-  run $n train bayes --data t.csv --target class --features a,b,kind --split 0.7 --threads $threads --out v.safetensors --json --quiet > bayes.$n.$threads || fail "Bayes on $n ranks"
+  run $n train bayes --data t.csv --target class --features a,b,kind --split 0.7 --threads $threads --out c.safetensors --json --quiet > bayes.$n.$threads || fail "Bayes on $n ranks"
   run $n train mlp --data t.csv --target class --features a,b,kind --hidden 16,8 --epochs 2 --lr 0.01 --batch 250 --micro-batch 50 --split 0.7 --threads $threads --out n.safetensors --json --quiet | tail -n 1 | sed 's/.*"out"/"out"/' > mlp.$n.$threads || fail "mlp on $n ranks"
   run $n train mlp --data t.csv --target y --features a,b,kind --hidden 16 --epochs 3 --lr 0.01 --batch 250 --micro-batch 50 --split 0.7 --keep best --threads $threads --out r.safetensors --json --quiet | tail -n 1 | sed 's/.*"out"/"out"/' > mlpnumber.$n.$threads || fail "mlp of a number on $n ranks"
   run $n eval n.safetensors --data t.csv --threads $threads --json --quiet > evalmlp.$n.$threads || fail "eval of an mlp on $n ranks"

@@ -5,7 +5,7 @@
 #include <bramble/base/random.h>
 
 static int open_task(const char *target, const char *features, bool drop, struct br_task_data *data) {
-  struct br_task_options options = {.csv = {.path = path, .header = 1}, .target = target, .features = features, .drop_missing = drop, .train_share = 1, .seed = 1};
+  struct br_task_options options = {.csv = {.path = path, .header = 1}, .target = target, .features = features, .missing = drop ? BR_MISSING_DROP : BR_MISSING_KEEP, .train_share = 1, .seed = 1};
   return br_task_open(comm, team, &options, data);
 }
 
