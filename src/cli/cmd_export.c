@@ -1,12 +1,23 @@
-/* bramble export: a model as an ONNX file. */
+/* bramble export: a model, of a net or of a table, as an ONNX file. */
 #include "cli/setup.h"
+#include "cli/table.h"
 
 #include <bramble/net/onnx.h>
 #include <bramble/store/file.h>
+#include <bramble/table/export.h>
+
+static int export_table(const char *path, const char *out) {
+  struct br_table_model *model;
+  BR_TRY(br_table_model_open(path, &model));
+  int status = br_table_model_write_onnx(model, out);
+  br_table_model_close(model);
+  return status == BR_OK ? BR_OK : br_error_prefix(status, "%s", path);
+}
 
 static int export_model(struct cli *cli, struct br_model **model) {
   const char *out = option_text(&cli->options, "out");
   BR_TRY(br_file_check_writable(out));
+  if (table_is_model(cli->options.subjects[0])) return export_table(cli->options.subjects[0], out);
   BR_TRY(br_model_load(cli->options.subjects[0], model));
   return br_onnx_write(*model, out);
 }

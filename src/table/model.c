@@ -140,6 +140,8 @@ json_t *br_table_model_describe(const struct br_table_model *model) {
   return root;
 }
 
+size_t br__model_tensors(const struct br_table_model *model, struct br_tensor_entry *entries) { return classes[model->kind]->tensors(model, entries); }
+
 char *br_table_model_text(const struct br_table_model *model, size_t most_lines) { return classes[model->kind]->text ? classes[model->kind]->text(model, most_lines) : NULL; }
 
 /* --- the file ------------------------------------------------------------------------------------------------------------ */

@@ -37,6 +37,8 @@ double br__kmeans_distance(const struct br_table_model *model, const double *x, 
 
 /* An empty model of a kind for these columns of a table; target SIZE_MAX: none. */
 int br__model_create(enum br_table_model_kind kind, const struct br_table *table, const size_t *features, size_t n_features, size_t target, struct br_table_model **out);
+/* The tensors of its file (borrowed), at most BR__MODEL_TENSORS; returns how many. */
+size_t br__model_tensors(const struct br_table_model *model, struct br_tensor_entry *entries);
 /* A tensor that must be there with that type and number of elements (SIZE_MAX: any). */
 int br__model_tensor(const struct br_safetensors *file, const char *name, enum br_dtype type, size_t count, const void **data, size_t *elements);
 

@@ -2,6 +2,8 @@
 #include "net/onnx/build.h"
 
 #include <bramble/base/error.h>
+#include <bramble/base/memory.h>
+#include <bramble/store/file.h>
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -74,12 +76,12 @@ void br__build_float(struct build *b, Onnx__NodeProto *node, const char *name, d
   if (a) a->has_f = 1, a->f = (float)value;
 }
 
-void br__build_ints(struct build *b, Onnx__NodeProto *node, const char *name, const int64_t *values, int n) {
+void br__build_ints(struct build *b, Onnx__NodeProto *node, const char *name, const int64_t *values, size_t n) {
   Onnx__AttributeProto *a = attribute(b, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS);
-  int64_t *copy = make(b, (size_t)n, sizeof *copy);
+  int64_t *copy = make(b, n, sizeof *copy);
   if (!a || !copy) return;
-  memcpy(copy, values, (size_t)n * sizeof *copy);
-  a->n_ints = (size_t)n, a->ints = copy;
+  memcpy(copy, values, n * sizeof *copy);
+  a->n_ints = n, a->ints = copy;
 }
 
 void br__build_word(struct build *b, Onnx__NodeProto *node, const char *name, const char *word) {
@@ -89,7 +91,32 @@ void br__build_word(struct build *b, Onnx__NodeProto *node, const char *name, co
   a->s = (ProtobufCBinaryData){strlen(word), (uint8_t *)br__build_name(b, "%s", word)};
 }
 
-static Onnx__TensorProto *initializer(struct build *b, const char *name, int rank, const int64_t *d, int type, void *bytes, size_t n) {
+/* Texts as bytes, of any length. */
+static ProtobufCBinaryData *texts(struct build *b, const char *const *words, size_t n) {
+  ProtobufCBinaryData *list = make(b, n, sizeof *list);
+  for (size_t i = 0; list && i < n; i++) {
+    size_t length = strlen(words[i]);
+    uint8_t *copy = make(b, length + 1, 1);
+    if (!copy) return NULL;
+    memcpy(copy, words[i], length);
+    list[i] = (ProtobufCBinaryData){length, copy};
+  }
+  return list;
+}
+
+void br__build_words(struct build *b, Onnx__NodeProto *node, const char *name, const char *const *words, size_t n) {
+  Onnx__AttributeProto *a = attribute(b, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRINGS);
+  ProtobufCBinaryData *list = texts(b, words, n);
+  if (a && list) a->n_strings = n, a->strings = list;
+}
+
+void br__build_tensor_attribute(struct build *b, Onnx__NodeProto *node, const char *name, Onnx__TensorProto *tensor) {
+  Onnx__AttributeProto *a = attribute(b, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR);
+  if (a && tensor) a->t = tensor;
+}
+
+/* A tensor without its values. */
+static Onnx__TensorProto *tensor(struct build *b, const char *name, int rank, const int64_t *d, int type) {
   Onnx__TensorProto *t = make(b, 1, sizeof *t);
   int64_t *dims = make(b, (size_t)rank + 1, sizeof *dims);
   if (!t || !dims) return NULL;
@@ -98,6 +125,28 @@ static Onnx__TensorProto *initializer(struct build *b, const char *name, int ran
   t->name = br__build_name(b, "%s", name);
   t->n_dims = (size_t)rank, t->dims = dims;
   t->has_data_type = 1, t->data_type = type;
+  return t;
+}
+
+Onnx__TensorProto *br__build_tensor(struct build *b, const char *name, int rank, const int64_t *d, int type, const void *values, size_t bytes) {
+  Onnx__TensorProto *t = tensor(b, name, rank, d, type);
+  size_t count = 1;
+  for (int i = 0; i < rank; i++) count *= (size_t)d[i];
+  if (bytes == 0) {
+    ProtobufCBinaryData *list = texts(b, values, count);
+    if (t && list) t->n_string_data = count, t->string_data = list;
+    return t && list ? t : NULL;
+  }
+  uint8_t *copy = make(b, count, bytes);
+  if (!t || !copy) return NULL;
+  if (count) memcpy(copy, values, count * bytes);
+  t->has_raw_data = 1, t->raw_data = (ProtobufCBinaryData){count * bytes, copy};
+  return t;
+}
+
+static Onnx__TensorProto *initializer(struct build *b, const char *name, int rank, const int64_t *d, int type, void *bytes, size_t n) {
+  Onnx__TensorProto *t = tensor(b, name, rank, d, type);
+  if (!t) return NULL;
   t->has_raw_data = 1, t->raw_data = (ProtobufCBinaryData){n, bytes};
   br__build_push(b, &b->initializers, t);
   return t;
@@ -154,4 +203,37 @@ Onnx__ValueInfoProto *br__build_info(struct build *b, const char *name, int rank
   info->name = br__build_name(b, "%s", name);
   info->type = kind;
   return info;
+}
+
+static int write_file(const Onnx__ModelProto *m, const char *path) {
+  size_t bytes = onnx__model_proto__get_packed_size(m);
+  unsigned char *packed;
+  struct br_writer *writer;
+  if (bytes >= (size_t)1 << 31) BR_FAIL(BR_ERROR_FAILED, "%s: %zu bytes; an ONNX file holds at most 2 GB", path, bytes);
+  BR_TRY(br_memory_alloc(bytes, 1, "ONNX file", &packed));
+  onnx__model_proto__pack(m, packed);
+  int status = br_writer_open(path, &writer);
+  if (status == BR_OK) {
+    status = br_writer_write(writer, packed, bytes);
+    if (status == BR_OK)
+      status = br_writer_commit(writer);
+    else
+      br_writer_abandon(writer);
+  }
+  br_memory_free(packed);
+  return status;
+}
+
+int br__build_save(struct build *b, Onnx__ModelProto *model, bool ml, const char *path) {
+  Onnx__OperatorSetIdProto opset = ONNX__OPERATOR_SET_ID_PROTO__INIT, ml_opset = opset, *opsets[] = {&opset, &ml_opset};
+  Onnx__GraphProto *graph = model->graph;
+  opset.domain = (char *)"", opset.has_version = 1, opset.version = 17;
+  ml_opset.domain = (char *)"ai.onnx.ml", ml_opset.has_version = 1, ml_opset.version = 3;
+  graph->name = (char *)"bramble";
+  graph->n_node = b->nodes.n, graph->node = (Onnx__NodeProto **)b->nodes.items;
+  graph->n_initializer = b->initializers.n, graph->initializer = (Onnx__TensorProto **)b->initializers.items;
+  model->has_ir_version = 1, model->ir_version = 8;
+  model->n_opset_import = ml ? 2 : 1, model->opset_import = opsets;
+  model->producer_name = (char *)"bramble";
+  return b->status == BR_OK ? write_file(model, path) : b->status;
 }

@@ -5,7 +5,6 @@
 
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
-#include <bramble/store/file.h>
 
 #include <math.h>
 #include <stdio.h>
@@ -451,9 +450,6 @@ static int write_graph(struct build *b, const struct br_border *border, Onnx__Gr
     BR_TRY(b->status);
   }
   BR_TRY(write_border(b, border, g, true));
-  g->name = br__build_name(b, "bramble");
-  g->n_node = b->nodes.n, g->node = (Onnx__NodeProto **)b->nodes.items;
-  g->n_initializer = b->initializers.n, g->initializer = (Onnx__TensorProto **)b->initializers.items;
   return b->status;
 }
 
@@ -472,42 +468,18 @@ static int write_metadata(struct build *b, Onnx__ModelProto *m) {
   return BR_OK;
 }
 
-static int write_file(const Onnx__ModelProto *m, const char *path) {
-  size_t bytes = onnx__model_proto__get_packed_size(m);
-  unsigned char *packed;
-  struct br_writer *writer;
-  if (bytes >= (size_t)1 << 31) BR_FAIL(BR_ERROR_FAILED, "%s: %zu bytes; an ONNX file holds at most 2 GB", path, bytes);
-  BR_TRY(br_memory_alloc(bytes, 1, "ONNX file", &packed));
-  onnx__model_proto__pack(m, packed);
-  int status = br_writer_open(path, &writer);
-  if (status == BR_OK) {
-    status = br_writer_write(writer, packed, bytes);
-    if (status == BR_OK)
-      status = br_writer_commit(writer);
-    else
-      br_writer_abandon(writer);
-  }
-  br_memory_free(packed);
-  return status;
-}
-
 int br_onnx_write(const struct br_model *model, const char *path) {
   struct build b = {.model = model};
   struct br_border border = {0};
   Onnx__ModelProto m = ONNX__MODEL_PROTO__INIT;
   Onnx__GraphProto g = ONNX__GRAPH_PROTO__INIT;
-  Onnx__OperatorSetIdProto opset = ONNX__OPERATOR_SET_ID_PROTO__INIT, *opsets[] = {&opset};
   int status = br_border_open(model, &border);
   if (status == BR_OK && !border.batched) status = br_error_set(BR_ERROR_DATA, "%s: this net was read for one size of batch and cannot be written with an open one", model->graph->name);
   if (status == BR_OK) status = write_graph(&b, &border, &g);
   if (status == BR_OK) status = write_metadata(&b, &m);
   if (status == BR_OK) {
-    opset.domain = (char *)"", opset.has_version = 1, opset.version = 17;
-    m.has_ir_version = 1, m.ir_version = 8;
-    m.n_opset_import = 1, m.opset_import = opsets;
-    m.producer_name = (char *)"bramble";
     m.graph = &g;
-    status = write_file(&m, path);
+    status = br__build_save(&b, &m, false, path);
   }
   br_border_free(&border);
   br__onnx_free(&b.arena);
