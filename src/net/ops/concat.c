@@ -38,16 +38,17 @@ static size_t row_floats(const struct br_shape *shape, int axis) {
   return n;
 }
 
+/* Row by row, so that the joined tensor is written in order. */
 static void forward(const struct br_op_args *args, struct br_part part) {
   int axis = axis_of(args->node, args->out_shape);
-  size_t width = row_floats(args->out_shape, axis), first, last, at = 0;
+  size_t width = row_floats(args->out_shape, axis), first, last;
   br_part_range(part, br_shape_count(args->out_shape) / width, 1, &first, &last);
-  for (int k = 0; k < args->n_inputs; k++) {
-    size_t own = row_floats(&args->in_shape[k], axis);
-    bool is_there = args->in[k] == args->out + at; /* made in its place (net/plan.c) */
-    for (size_t row = first; row < last && !is_there; row++) memcpy(args->out + row * width + at, args->in[k] + row * own, own * sizeof(float));
-    at += own;
-  }
+  for (size_t row = first; row < last; row++)
+    for (size_t k = 0, at = 0, own; k < (size_t)args->n_inputs; k++, at += own) {
+      own = row_floats(&args->in_shape[k], axis);
+      bool is_there = args->in[k] == args->out + at; /* made in its place (net/plan.c) */
+      if (!is_there) memcpy(args->out + row * width + at, args->in[k] + row * own, own * sizeof(float));
+    }
 }
 
 static void backward(const struct br_op_args *args, struct br_part part) {
