@@ -167,6 +167,7 @@ static int add_loss(struct cli *cli, const struct br_dataset_info *info, struct 
     loss = "mse";
   }
   if (!loss) return BR_OK;
+  if (option_choice(&cli->options, "loss") > 1) BR_FAIL(BR_ERROR_USAGE, "--loss %s: is for train boost; nets have crossentropy and mse", loss);
   if ((*graph)->loss >= 0) BR_FAIL(BR_ERROR_USAGE, "--loss %s: the net has a loss of its own, %s", loss, (*graph)->nodes[(*graph)->loss].name);
   char line[300];
   snprintf(line, sizeof line, "loss = %s %s", loss, (*graph)->nodes[(*graph)->output].name);

@@ -62,6 +62,11 @@ double setup_memory_limit(struct cli *cli);
 /* "weights 2.8 MB, ..., together 87 MB a rank" into text (at least 600 bytes); returns text. */
 const char *setup_plan_text(const struct br_train_plan *plan, char *text);
 
+/* A whole number followed by nothing or one of two words: "500", "500steps". *unit: which (0, 1), -1 without. */
+bool setup_parse_count(const char *text, const char *first, const char *second, int64_t *count, int *unit);
+/* Numbers of at least 0 with commas between, exactly `n` of them; `what` says in messages what there is one for. */
+int setup_parse_list(const char *name, const char *text, int n, const char *what, double *out);
+
 /* The class names kept in a model as a JSON array (new reference; NULL if there are none). */
 json_t *setup_class_names(const struct br_model *model);
 /* Name of class `c` into text (at least 100 bytes): from the array, or "class 7". */

@@ -55,8 +55,7 @@ static int chosen_word(struct cli *cli, const char *name, const char *recipe, co
   return 0;
 }
 
-/* A whole number followed by nothing or one of two words: "500", "500steps". *unit: which (0, 1), -1 without. */
-static bool parse_count(const char *text, const char *first, const char *second, int64_t *count, int *unit) {
+bool setup_parse_count(const char *text, const char *first, const char *second, int64_t *count, int *unit) {
   char *end;
   double value = strtod(text, &end);
   if (end == text || !(value >= 0 && value <= 1e15) || value != floor(value)) return false;
@@ -103,7 +102,7 @@ static int worker_options(struct cli *cli, struct br_train_options *train) {
                                   .prox = (float)option_float(o, "prox"), .server = (enum br_server_kind)option_choice(o, "server"), .server_lr = chosen(cli, "server-lr", adam ? 0.01 : 1), .server_momentum = (float)option_float(o, "server-momentum")};
   const char *every = option_text(o, "every"), *partition = option_text(o, "partition");
   int unit;
-  if (strcmp(every, "epoch") != 0 && (!parse_count(every, "steps", "steps", &w->every, &unit) || w->every < 1)) BR_FAIL(BR_ERROR_USAGE, "--every %s: a number of steps or the word epoch was expected", every);
+  if (strcmp(every, "epoch") != 0 && (!setup_parse_count(every, "steps", "steps", &w->every, &unit) || w->every < 1)) BR_FAIL(BR_ERROR_USAGE, "--every %s: a number of steps or the word epoch was expected", every);
   return parse_partition(partition ? partition : train->sync == BR_SYNC_FEDAVG ? "iid" : "strided", w);
 }
 
@@ -113,12 +112,12 @@ static int event_options(struct cli *cli, struct br_train_options *train) {
   const char *evaluations = option_text(o, "eval-every"), *saves = option_text(o, "checkpoint-every");
   int64_t count;
   int unit;
-  if (!parse_count(evaluations, "epochs", "steps", &count, &unit)) BR_FAIL(BR_ERROR_USAGE, "--eval-every %s: a number of epochs or of steps was expected, as in 2 or 500steps", evaluations);
+  if (!setup_parse_count(evaluations, "epochs", "steps", &count, &unit)) BR_FAIL(BR_ERROR_USAGE, "--eval-every %s: a number of epochs or of steps was expected, as in 2 or 500steps", evaluations);
   if (unit == 1)
     train->evaluation_steps = count;
   else
     train->evaluation_epochs = count > 1000000 ? 1000000 : (int)count;
-  if (!parse_count(saves, "min", "steps", &count, &unit)) BR_FAIL(BR_ERROR_USAGE, "--checkpoint-every %s: a number of steps or of minutes was expected, as in 1000 or 10min", saves);
+  if (!setup_parse_count(saves, "min", "steps", &count, &unit)) BR_FAIL(BR_ERROR_USAGE, "--checkpoint-every %s: a number of steps or of minutes was expected, as in 1000 or 10min", saves);
   struct br_checkpoint_options *c = &train->checkpoint;
   *c = (struct br_checkpoint_options){.path = option_text(o, "out"), .keep = (int)option_int(o, "checkpoints"), .resume = option_flag(o, "resume")};
   if (unit == 0)
@@ -165,8 +164,7 @@ int setup_train_options(struct cli *cli, const struct br_recipe *recipe, struct 
 
 /* --- settings that are lists ------------------------------------------------------------------------------------------------- */
 
-/* Numbers with commas between, exactly `n` of them. */
-static int parse_list(const char *name, const char *text, int n, const char *what, double *out) {
+int setup_parse_list(const char *name, const char *text, int n, const char *what, double *out) {
   const char *p = text;
   int i = 0;
   for (;; p++) {
@@ -203,7 +201,7 @@ static int class_weights(struct cli *cli, struct br_dataset *data, struct setup_
   if (status == BR_OK && strcmp(text, "balanced") == 0)
     balanced_weights(data, classes, weight);
   else if (status == BR_OK)
-    status = parse_list("class-weights", text, classes, "classes", weight);
+    status = setup_parse_list("class-weights", text, classes, "classes", weight);
   for (int c = 0; status == BR_OK && c < classes; c++) lists->class_weight[c] = (float)weight[c];
   br_memory_free(weight);
   return status;
@@ -241,7 +239,7 @@ static int balance(struct cli *cli, struct br_train_options *train, struct setup
   train->balance = strcmp(text, "auto") == 0;
   if (train->balance || strcmp(text, "equal") == 0) return BR_OK;
   BR_TRY(br_memory_alloc((size_t)ranks, sizeof(double), "speeds", &lists->speed));
-  return parse_list("balance", text, ranks, "ranks", lists->speed);
+  return setup_parse_list("balance", text, ranks, "ranks", lists->speed);
 }
 
 /* What the loaders were opened with, for comparing runs. */

@@ -5,6 +5,7 @@
 #include <bramble/base/memory.h>
 #include <bramble/base/random.h>
 
+#include "boost_quantile.h"
 #include "boost_tree.h"
 
 #include <math.h>
@@ -519,6 +520,21 @@ static int plant(struct br__booster *b, struct br_comm *comm, struct br_team *te
   return BR_OK;
 }
 
+/* Leaves' values of the pinball loss. */
+static int take_quantiles(struct br__booster *b, struct br_comm *comm, struct br_team *team, const double *score, struct br__nodes *nodes) {
+  struct br__leaf_rows *rows = NULL;
+  double *value = NULL;
+  int status = br_memory_alloc(b->n_leaves, sizeof *rows, "leaves", &rows);
+  if (status == BR_OK) status = br_memory_alloc(b->n_leaves, sizeof *value, "leaves", &value);
+  status = br_comm_agree(comm, status);
+  for (size_t k = 0; status == BR_OK && k < b->n_leaves; k++) rows[k] = (struct br__leaf_rows){b->order[b->leaf[k].side] + b->leaf[k].begin, b->leaf[k].active - b->leaf[k].begin};
+  if (status == BR_OK) status = br__leaf_quantiles(comm, team, rows, b->n_leaves, b->settings.target, score, b->settings.quantile, value);
+  for (size_t k = 0; status == BR_OK && k < b->n_leaves; k++) nodes->node[b->leaf[k].node].value = value[k] * b->settings.rate;
+  br_memory_free(rows);
+  br_memory_free(value);
+  return status;
+}
+
 static void score_part(void *arg, struct br_part part) {
   const struct growing *g = arg;
   struct br__booster *b = g->booster;
@@ -546,6 +562,7 @@ int br__booster_grow(struct br__booster *b, struct br_comm *comm, struct br_team
     b->leaf[k].goes_left = NULL;
   }
   BR_TRY(status);
+  if (b->settings.quantile > 0) BR_TRY(take_quantiles(b, comm, team, score, out));
   b->n_pieces = 0;
   for (size_t k = 0; k < b->n_leaves; k++) add_pieces(b, k, b->leaf[k].begin, b->leaf[k].end);
   atomic_store(&b->next, 0);

@@ -11,6 +11,8 @@ struct br__booster_settings {
   double rate;
   double columns;    /* share of the features drawn for each tree */
   uint64_t seed;
+  double quantile;   /* above 0: leaves' values are that quantile of target less score of their rows */
+  const double *target;
   struct br__boost_rule rule; /* its units are set by br__booster_grow */
 };
 

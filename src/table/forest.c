@@ -5,6 +5,7 @@
 #include <bramble/cluster/exact.h>
 #include <bramble/table/train.h>
 
+#include "checkpoint.h"
 #include "gather.h"
 #include "tree.h"
 
@@ -44,7 +45,9 @@ static void forest_free(struct br_table_model *model) {
   model->body = NULL;
 }
 
-const struct br__model_class br__forest_class = {.name = "forest", .tensors = forest_tensors, .load = forest_load, .predict = forest_predict, .describe = forest_describe, .free = forest_free};
+static const struct br__trees *forest_trees(const struct br_table_model *model) { return model->body; }
+
+const struct br__model_class br__forest_class = {.name = "forest", .tensors = forest_tensors, .load = forest_load, .predict = forest_predict, .describe = forest_describe, .free = forest_free, .trees = forest_trees};
 
 /* --- growing ------------------------------------------------------------------------------------------------------------- */
 
@@ -54,7 +57,7 @@ struct growing {
   struct br__grower *sorted, **grower; /* all rows in order; one per thread for a tree's rows */
   uint8_t **weight;                    /* per thread: how often each row is drawn */
   struct br__nodes *trees;
-  size_t rows;
+  size_t rows, n_trees, upto; /* trees done on all ranks; those to be grown now end there */
   int rank, ranks;
   atomic_size_t next;
   atomic_int status;
@@ -74,7 +77,7 @@ static void grow_part(void *arg, struct br_part part) {
   struct growing *g = arg;
   struct br__grower *grower = g->grower[part.index];
   uint8_t *weight = g->settings->extra ? NULL : g->weight[part.index];
-  for (size_t k; (k = atomic_fetch_add(&g->next, 1)) < (size_t)g->settings->trees;) {
+  for (size_t k; (k = atomic_fetch_add(&g->next, 1)) < g->upto;) {
     if ((int)(k % (size_t)g->ranks) != g->rank) continue;
     if (weight) draw_rows(g->task, (uint32_t)k, g->rows, weight);
     br__grower_fill(grower, NULL, g->sorted, weight, (uint32_t)k);
@@ -120,8 +123,59 @@ static void close_growers(struct growing *g, int threads) {
   br_memory_free(g->trees);
 }
 
-static int grow(struct br_comm *comm, struct br_team *team, const struct br_task *task, const struct br_forest_settings *settings, enum br__criterion criterion, struct br__trees **out) {
+static void keep_settings(struct br_table_model *model, const struct br_task *task, const struct br_forest_settings *settings, enum br__criterion criterion) {
+  br__tree_keep_settings(model, &settings->tree, criterion);
+  json_object_set_new(model->settings, "trees", json_integer(settings->trees));
+  json_object_set_new(model->settings, "columns", json_integer((json_int_t)features_tried(task, settings, criterion)));
+  json_object_set_new(model->settings, "extra", json_boolean(settings->extra));
+}
+
+static int make_model(const struct growing *g, size_t n_trees, enum br__criterion criterion, struct br_table_model **out) {
+  const struct br_task *task = g->task;
+  struct br__trees *trees;
+  BR_TRY(br__model_create(BR_TABLE_FOREST, task->table, task->features, task->n_features, task->target, out));
+  keep_settings(*out, task, g->settings, criterion);
+  int status = br__trees_make(g->trees, n_trees, &trees);
+  (*out)->body = trees;
+  if (status != BR_OK) {
+    br_table_model_close(*out);
+    *out = NULL;
+  }
+  return status;
+}
+
+/* Grows the trees after those of the checkpoint, a batch at a time where checkpoints are made between. */
+static int grow_trees(struct br_comm *comm, struct br_team *team, struct growing *g, enum br__criterion criterion, struct br__checkpoint *checkpoint) {
+  struct br_table_model *model = NULL;
+  json_t *state = NULL;
+  size_t all = (size_t)g->settings->trees, batch = checkpoint->settings.every ? (size_t)checkpoint->settings.every : checkpoint->settings.seconds > 0 ? 8 * (size_t)g->ranks * (size_t)br_team_count(team) : all;
+  BR_TRY(br_comm_agree(comm, make_model(g, 0, criterion, &model)));
+  int status = br__checkpoint_resume(comm, checkpoint, model, all, g->trees, &g->n_trees, &state);
+  br_table_model_close(model);
+  json_decref(state);
+  checkpoint->last_count = g->n_trees;
+  while (status == BR_OK && g->n_trees < all) {
+    g->upto = checkpoint->path && all - g->n_trees > batch ? g->n_trees + batch : all;
+    atomic_store(&g->next, g->n_trees);
+    br_team_run(team, grow_part, g);
+    status = atomic_load(&g->status);
+    if (status != BR_OK) br_error_set(status, "no memory to grow a forest of %zu rows", g->rows);
+    status = br_comm_agree(comm, status);
+    if (status == BR_OK) status = br__nodes_share(comm, g->trees + g->n_trees, g->upto - g->n_trees);
+    g->n_trees = g->upto;
+    if (status == BR_OK && g->rank == 0 && br__checkpoint_due(checkpoint, g->n_trees)) {
+      status = make_model(g, g->n_trees, criterion, &model);
+      if (status == BR_OK) status = br__checkpoint_save(checkpoint, model, NULL);
+      br_table_model_close(model);
+    }
+    status = br_comm_agree(comm, status);
+  }
+  return status;
+}
+
+static int grow(struct br_comm *comm, struct br_team *team, const struct br_task *task, const struct br_forest_settings *settings, enum br__criterion criterion, struct br_table_model **out) {
   struct br__bins bins = {0};
+  struct br__checkpoint checkpoint = {0};
   struct br__gathered rows = {0};
   struct growing g = {.task = task, .settings = settings, .rank = br_comm_rank(comm), .ranks = br_comm_size(comm)};
   int threads = br_team_count(team), status;
@@ -132,13 +186,12 @@ static int grow(struct br_comm *comm, struct br_team *team, const struct br_task
   g.rows = data.n;
   BR_TRY_GOTO(status, br_comm_agree(comm, open_growers(&g, &data, &grow_settings, threads)), end);
   br__grower_fill(g.sorted, team, NULL, NULL, 0);
-  br_team_run(team, grow_part, &g);
-  status = atomic_load(&g.status);
-  if (status != BR_OK) br_error_set(status, "no memory to grow a forest of %zu rows", g.rows);
-  BR_TRY_GOTO(status, br_comm_agree(comm, status), end);
-  BR_TRY_GOTO(status, br__nodes_share(comm, g.trees, (size_t)settings->trees), end);
-  status = br_comm_agree(comm, br__trees_make(g.trees, (size_t)settings->trees, out));
+  BR_TRY_GOTO(status, br__checkpoint_open(comm, task, &settings->checkpoint, &checkpoint), end);
+  BR_TRY_GOTO(status, grow_trees(comm, team, &g, criterion, &checkpoint), end);
+  status = br_comm_agree(comm, make_model(&g, (size_t)settings->trees, criterion, out));
+  if (status == BR_OK && g.rank == 0) br__checkpoint_remove(&checkpoint);
 end:
+  br__checkpoint_close(&checkpoint);
   close_growers(&g, threads);
   br__gathered_free(&rows);
   br__bins_free(&bins);
@@ -282,28 +335,16 @@ static int judge_out_of_bag(struct br_comm *comm, struct br_team *team, const st
 
 int br_forest_train(struct br_comm *comm, struct br_team *team, const struct br_task *task, const struct br_forest_settings *settings, struct br_table_model **out, json_t *report) {
   enum br__criterion criterion = BR__MSE;
-  struct br__trees *trees = NULL;
   *out = NULL;
   BR_TRY(br__tree_check(task, &settings->tree, &criterion));
   if (settings->trees < 1 || settings->columns_share < 0 || settings->columns_share > 1) BR_FAIL(BR_ERROR_USAGE, "a forest has at least one tree, and tries a share of the columns from 0 to 1");
   BR_TRY(br_comm_agree(comm, check_memory(task, br_team_count(team), br_table_categories(task->table, task->target), features_tried(task, settings, criterion))));
-  BR_TRY(grow(comm, team, task, settings, criterion, &trees));
-  int status = br_comm_agree(comm, br__model_create(BR_TABLE_FOREST, task->table, task->features, task->n_features, task->target, out));
-  if (status != BR_OK) {
-    br__trees_free(trees);
-    br_table_model_close(*out);
-    *out = NULL;
-    return status;
-  }
+  BR_TRY(grow(comm, team, task, settings, criterion, out));
   struct br_table_model *model = *out;
-  model->body = trees;
-  br__tree_keep_settings(model, &settings->tree, criterion);
-  json_object_set_new(model->settings, "columns", json_integer((json_int_t)features_tried(task, settings, criterion)));
-  json_object_set_new(model->settings, "extra", json_boolean(settings->extra));
   if (!report) return BR_OK;
   json_object_set_new(report, "rows", json_integer((json_int_t)task->rows->train));
   forest_describe(model, report);
-  if (!settings->extra) status = judge_out_of_bag(comm, team, task, model, report);
+  int status = settings->extra ? BR_OK : judge_out_of_bag(comm, team, task, model, report);
   if (status != BR_OK) {
     br_table_model_close(model);
     *out = NULL;

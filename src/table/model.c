@@ -144,6 +144,8 @@ size_t br__model_tensors(const struct br_table_model *model, struct br_tensor_en
 
 char *br_table_model_text(const struct br_table_model *model, size_t most_lines) { return classes[model->kind]->text ? classes[model->kind]->text(model, most_lines) : NULL; }
 
+const struct br__trees *br__model_trees(const struct br_table_model *model) { return classes[model->kind]->trees ? classes[model->kind]->trees(model) : NULL; }
+
 /* --- the file ------------------------------------------------------------------------------------------------------------ */
 
 static json_t *column_json(const struct br_table_model_column *column) {

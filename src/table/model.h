@@ -29,7 +29,11 @@ struct br__model_class {
   char *(*text)(const struct br_table_model *model, size_t most_lines); /* or NULL */
   void (*free)(struct br_table_model *model);
   void (*predict_rows)(const struct br_table_model *model, const double *x, size_t n, double *out); /* many at once; NULL: one after another */
+  const struct br__trees *(*trees)(const struct br_table_model *model); /* or NULL */
 };
+struct br__trees;
+/* The trees of a tree, forest or boosted model; NULL for other kinds. */
+const struct br__trees *br__model_trees(const struct br_table_model *model);
 extern const struct br__model_class br__linear_class, br__logistic_class, br__tree_class, br__forest_class, br__boost_class, br__kmeans_class, br__bayes_class, br__mlp_class;
 
 /* The squared scaled distance of a row from a cluster's centre. */

@@ -37,7 +37,9 @@ static void tree_free(struct br_table_model *model) {
   model->body = NULL;
 }
 
-const struct br__model_class br__tree_class = {.name = "tree", .tensors = tree_tensors, .load = tree_load, .predict = tree_predict, .describe = tree_describe, .text = tree_text, .free = tree_free};
+static const struct br__trees *tree_trees(const struct br_table_model *model) { return model->body; }
+
+const struct br__model_class br__tree_class = {.name = "tree", .tensors = tree_tensors, .load = tree_load, .predict = tree_predict, .describe = tree_describe, .text = tree_text, .free = tree_free, .trees = tree_trees};
 
 /* --- training ------------------------------------------------------------------------------------------------------------ */
 

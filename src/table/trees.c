@@ -157,6 +157,23 @@ int br__trees_make(const struct br__nodes *lists, size_t n_trees, struct br__tre
   return BR_OK;
 }
 
+int br__trees_take(const struct br__trees *t, size_t tree, struct br__nodes *out) {
+  int32_t first = t->root[tree], last = tree + 1 < t->n_trees ? t->root[tree + 1] : (int32_t)t->n_nodes, number;
+  for (int32_t i = first; i < last; i++) {
+    struct br__node node = {.feature = t->feature[i], .missing_left = t->flags[i] & BR__MISSING_LEFT, .is_set = (t->flags[i] & BR__IS_SET) != 0, .threshold = t->threshold[i], .rows = (uint64_t)t->rows[i], .gain = t->gain[i], .value = t->value[i], .counts = out->n_counts, .n_counts = (uint32_t)(t->first_count[i + 1] - t->first_count[i])};
+    if (node.feature >= 0) node.left = t->left[i] - first, node.right = t->right[i] - first;
+    if (node.is_set) {
+      uint32_t length;
+      memcpy(&length, t->sets + t->set[i], 4);
+      if ((uint64_t)t->set[i] + 4 + length > t->set_bytes) BR_FAIL(BR_ERROR_DATA, "node %d: its categories lie outside the file's", i);
+      BR_TRY(br__nodes_add_set(out, t->sets + t->set[i] + 4, length, &node.set));
+    }
+    for (int64_t c = t->first_count[i]; c < t->first_count[i + 1]; c++) BR_TRY(br__nodes_add_count(out, t->counts[2 * c], t->counts[2 * c + 1]));
+    BR_TRY(br__nodes_add(out, &node, &number));
+  }
+  return BR_OK;
+}
+
 int32_t br__tree_leaf(const struct br__trees *t, size_t tree, const double *x) {
   int32_t i = t->root[tree];
   while (t->feature[i] >= 0) {

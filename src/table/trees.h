@@ -38,6 +38,9 @@ int br__nodes_add_set(struct br__nodes *nodes, const unsigned char *set, size_t 
 /* Copies the subtree `root` of `from` to the end of `to`, parents before children, left before right; *number: its root there. */
 int br__nodes_copy(struct br__nodes *to, const struct br__nodes *from, int32_t root, int32_t *number);
 void br__nodes_free(struct br__nodes *nodes);
+/* One tree of a model as a list again. */
+struct br__trees;
+int br__trees_take(const struct br__trees *trees, size_t tree, struct br__nodes *out);
 /* Brings lists that some rank has filled to all ranks. Collective. */
 int br__nodes_share(struct br_comm *comm, struct br__nodes *lists, size_t n_lists);
 

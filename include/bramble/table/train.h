@@ -17,6 +17,15 @@ struct br_task {
   size_t memory_bytes;        /* what training may take beside the table; 0: no limit */
 };
 
+/* Checkpoints of forests and boosting: the trees so far in the file `path`.checkpoint, removed at the end. Going on from one gives the bytes of a run that
+ * was never stopped, on any number of ranks. Borrowed for the call. */
+struct br_checkpoint_settings {
+  const char *path; /* of the result; NULL: none are made */
+  uint64_t every;   /* trees of a forest or rounds between two; 0: by time alone */
+  double seconds;   /* between two; 0: by count alone */
+  bool resume;      /* begin with the trees of the checkpoint, if there is one */
+};
+
 /* Least squares with an intercept. ridge: |y - Xb|^2 + ridge |b|^2; lasso > 0: |y - Xb|^2 / 2n + lasso (l1_ratio |b|_1 + (1 - l1_ratio) |b|^2 / 2),
  * the elastic net (l1_ratio 1: the lasso). The intercept is never penalised; categories become 0/1 columns, the first one is the base.
  * Report: rows, coefficients, intercept, standard_errors, t, p (without penalty), excluded (collinear columns), r2, rmse, and
@@ -58,23 +67,39 @@ struct br_forest_settings {
   int trees;
   double columns_share; /* of the features, tried at each node; 0: the square root of their number for classes, a third for numbers */
   bool extra;
+  struct br_checkpoint_settings checkpoint;
 };
 int br_forest_train(struct br_comm *comm, struct br_team *team, const struct br_task *task, const struct br_forest_settings *settings, struct br_table_model **out, json_t *report);
 
-/* Gradient boosting of second order (Chen and Guestrin, "XGBoost", KDD 2016): numbers by squared error, two classes by logistic loss, more by
- * softmax with one tree a class and round. Features are cut into 255 bins (categories as they are, by sets), derivatives are rounded once a round to
- * 2^-30 of the largest, and all sums are of integers. Starts from the mean, or the classes' log odds. Rows stay on their ranks.
- * Report: rows, rounds, and as for trees. With patience > 0 and test rows, training stops after so many rounds without a lower loss on
- * those, and the best round is the last of the model. Errors: as for trees. */
+/* Gradient boosting of second order (Chen and Guestrin, "XGBoost", KDD 2016): two classes by logistic loss, more by softmax with one tree a class and
+ * round, numbers by squared error or the loss asked for. Features are cut into bins (categories as they are, by sets), derivatives are
+ * rounded once a round to 2^-30 of the largest, and all sums are of integers. Starts from the mean, the quantile, or the classes' log odds. Rows
+ * stay on their ranks.
+ * Report: rows, rounds, and as for trees. With patience > 0, training stops after so many rounds without a lower loss on the validation part (or,
+ * without one, on the test rows, if there are any), and the best round is the last of the model. Errors: as for trees. */
+enum br_boost_loss {
+  BR_BOOST_AUTO,     /* log loss of classes, squared error of numbers */
+  BR_BOOST_SQUARES,
+  BR_BOOST_POISSON,  /* of counts: the score is the logarithm of the expected count */
+  BR_BOOST_QUANTILE  /* the pinball loss; a leaf's value is that quantile of what is left of its rows' targets */
+};
 struct br_boost_settings {
   int trees;           /* rounds */
   int max_depth;       /* 1 to 200; above 16 only with max_leaves */
   size_t max_leaves;   /* 0: level by level; otherwise the best leaf is split next, up to so many leaves (65,536 at most) */
   uint64_t min_rows;   /* of a leaf */
   double min_gain;     /* what a split must take off the loss */
-  double rate, l2;
+  double rate, l1, l2;
   double rows_share, columns_share; /* drawn for each round, above 0 to 1 */
+  uint32_t bins;       /* of a number column, 2 to 65,535; 0: 255 */
   int patience;
+  double validation;   /* share of the training rows, drawn by row number, that is only for stopping: 0 to below 1 */
+  enum br_boost_loss loss;
+  double quantile;     /* above 0 and below 1 */
+  const double *class_weight; /* [class], above 0; NULL: all 1 */
+  bool balanced;       /* instead: every class the same weight in all */
+  const signed char *monotone; /* [feature]: 1 the answer must not fall where the feature rises, -1 not rise, 0 free; NULL: all free */
+  struct br_checkpoint_settings checkpoint;
 };
 int br_boost_train(struct br_comm *comm, struct br_team *team, const struct br_task *task, const struct br_boost_settings *settings, struct br_table_model **out, json_t *report);
 
