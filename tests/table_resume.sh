@@ -9,7 +9,7 @@ cd "$folder" || exit 1
 bad=0
 fail() { echo "FAILED: $*"; bad=1; }
 launch=()
-command -v mpiexec >/dev/null && launch=(mpiexec -n 3) || echo "no mpiexec: one rank only"
+command -v mpiexec >/dev/null && launch=(mpiexec -n 2) || echo "no mpiexec: one rank only"
 "$bramble" data make sdss --rows 2000 --seed 1 --out s.csv >/dev/null
 "$bramble" data make cars --rows 2000 --seed 1 --out c.csv >/dev/null
 

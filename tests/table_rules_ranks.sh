@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# What models of tables may be asked beside their plain training (losses, constraints, pruning, explanations), on any number of ranks and threads: the same
+# bytes.
+bramble=$(cd "$1" && pwd)/bramble
+[ -x "$bramble" ] || { echo "no command in $1"; exit 77; }
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder" || exit 1
+bad=0
+fail() { echo "FAILED: $*"; bad=1; }
+
+awk 'BEGIN { srand(9); print "a,b,kind,y,class";
+  for (i = 0; i < 12000; i++) {
+    a = int(rand() * 1000) / 10; b = int(rand() * 5000); k = substr("redgreenblue", 1 + 3 * (i % 3), 3 + (i % 3 > 0));
+    printf "%s,%d,%s,%.2f,c%d\n", (i % 17 ? a : ""), b, k, 3 * a + b / 100 + rand(), int((a + b / 50 + 30 * rand()) / 40) } }' > t.csv
+
+run() { # name, arguments of train
+  local name=$1
+  shift
+  "${launch[@]}" "$bramble" train "$@" --data t.csv --threads $threads --out m.safetensors --json --quiet </dev/null >"$name.now" || fail "$name on $n ranks"
+  [ -f "$name.first" ] || cp "$name.now" "$name.first"
+  cmp -s "$name.first" "$name.now" || fail "$name differs on $n ranks, $threads threads"
+}
+places="1,1 1,3 2,2 3,1"
+command -v mpiexec >/dev/null || { echo "no mpiexec: one rank only"; places="1,1 1,3"; }
+for place in $places; do
+  n=${place%,*} threads=${place#*,} launch=()
+  [ "$n" = 1 ] || launch=(mpiexec -n "$n")
+  run quantile boost --target y --trees 5 --loss quantile --quantile 0.8 --bins 1000 --validation 0.2 --patience 2
+  run poisson boost --target y --trees 5 --loss poisson --max-leaves 9
+  run weights boost --target class --features a,b --trees 4 --class-weights balanced --l1 1 --monotone a=1
+done
+exit $bad
