@@ -15,6 +15,7 @@ grep -q '"simulated":{"nodes":5,"threads":1,"bytes_per_second":125000.0,"latency
 awk -v s="$(head -1 there | grep -o '"communicate_seconds":[0-9.]*' | head -1 | cut -d: -f2)" 'BEGIN { least = 13 * 1.6 * 62006 * 8 / 125000; exit !(s >= least && s < 1.2 * least) }' || fail "time of the sums"
 seconds() { grep "\"$1\":" there | sed 's/"ranks".*//' | grep -o '"seconds":[0-9.]*' | cut -d: -f2; }
 { seconds result; seconds epoch; } | awk 'NR == 1 { all = $1 } NR > 1 { sum += $1 } END { exit !(all > 0 && (all - sum) ^ 2 < (1e-4 * all) ^ 2) }' || fail "the run takes as long as its epochs"
+"$build/bramble" train lenet --data shapes:100,20 --epochs 1 --threads 64 --simulate nodes=2 --json --quiet | head -1 | grep -q '"simulated":{"nodes":2,"threads":64,' || fail "--threads are those of the nodes"
 run --simulate nods=3 2>&1 | grep -q 'nods is not known; .* did you mean nodes?' || fail "nods"
 run --simulate link=1Mbit 2>&1 | grep -q 'how many nodes' || fail "no nodes"
 run --simulate nodes=0 2>&1 | grep -q 'nodes=0 is not a number from 1' || fail "no nodes at all"

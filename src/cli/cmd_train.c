@@ -341,7 +341,10 @@ static int simulate(struct training *t) {
   if (!text) return BR_OK;
   if (br_comm_size(t->cli->comm) > 1) BR_FAIL(BR_ERROR_USAGE, "--simulate computes the times of many nodes from one rank; start it without mpiexec");
   struct br_plan_request request = setup_plan_request(t->cli, &t->run);
-  BR_TRY(br_simulation_open(&request, text, &t->simulation));
+  char whole[160];
+  snprintf(whole, sizeof whole, "%.120s", text);
+  if (option_int(&t->cli->options, "threads") > 0 && !strstr(text, "threads=")) snprintf(whole, sizeof whole, "%.120s,threads=%lld", text, (long long)option_int(&t->cli->options, "threads"));
+  BR_TRY(br_simulation_open(&request, whole, &t->simulation));
   br_note("times are simulated: %s", t->simulation.text);
   return BR_OK;
 }

@@ -90,6 +90,7 @@ static int help(const char *name) {
 int cli_open_team(struct cli *cli, struct br_team **team) {
   int threads = (int)option_int(&cli->options, "threads");
   if (threads == 0) threads = br_cpu_count() / br_comm_node_size(cli->comm);
+  if (option_given(&cli->options, "simulate") && threads > br_cpu_count()) threads = br_cpu_count(); /* they are those of another machine */
   return br_team_open(threads < 1 ? 1 : threads > 1024 ? 1024 : threads, team);
 }
 

@@ -131,7 +131,7 @@ const struct option_row option_rows[] = {
     {"link", OPTION_TEXT, "940Mbit,0.15ms", 0, 0, "RATE,LATENCY", FOR_PLAN | FOR_ADVISE, "what connects the nodes", "--link 940Mbit,0.15ms"},
     {"node", OPTION_TEXT, "here", 0, 0, "KIND", FOR_PLAN | FOR_ADVISE, "kind of node: here, or an estimate for pi3, pi4, pi5", "--node pi4"},
     {"seconds", OPTION_FLOAT, "5", 0, 86400, NULL, FOR_ADVISE, "time of the short run before the gradient noise is measured", "--seconds 30"},
-    {"simulate", OPTION_TEXT, NULL, 0, 0, "LIST", FOR_TRAIN | FOR_SWEEP, "compute here, with the times of a cluster: nodes=N, and threads=N of a node, node=KIND, link=RATE,LATENCY; sweep: of at most so many nodes", "--simulate nodes=24,link=940Mbit"},
+    {"simulate", OPTION_TEXT, NULL, 0, 0, "LIST", FOR_TRAIN | FOR_SWEEP, "compute here, with the times of a cluster: nodes=N, and threads=N of a node (default: --threads), node=KIND, link=RATE,LATENCY; sweep: of at most so many nodes", "--simulate nodes=24,link=940Mbit"},
     {"view", OPTION_TEXT, NULL, 0, 0, "PORT", FOR_TRAIN | FOR_SWEEP, "serve a page on the run while it goes on, for this machine only; ADDRESS:PORT lets others read it", "--view 8080"},
     {"watts", OPTION_TEXT, NULL, 0, 0, "COMMAND", FOR_TRAIN, "a command that prints the watts its machine takes now, asked once a second (default: RAPL or the Pi 5's power chip, where readable)", "--watts 'cat /run/watts'"},
     {"log-dir", OPTION_TEXT, NULL, 0, 0, "DIR", FOR_TRAIN, "also write TensorBoard events there: curves, times of ranks, histograms of weights, a sheet of the pictures", "--log-dir runs/a"},
