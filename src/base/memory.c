@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static atomic_size_t held, peak, calls;
@@ -112,4 +113,16 @@ size_t br_memory_available_bytes(void) {
   size_t left = cgroups_left();
   if (left != SIZE_MAX && (available == 0 || left < available)) available = left;
   return available;
+}
+
+static size_t limit_left(int resource, const char *used_key) {
+  struct rlimit limit;
+  if (getrlimit(resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return SIZE_MAX;
+  size_t used = proc_kb("/proc/self/status", used_key);
+  return limit.rlim_cur > used ? (size_t)limit.rlim_cur - used : 0;
+}
+
+size_t br_memory_own_limit_bytes(void) {
+  size_t space = limit_left(RLIMIT_AS, "VmSize:"), data = limit_left(RLIMIT_DATA, "VmData:");
+  return space < data ? space : data;
 }

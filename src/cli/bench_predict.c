@@ -48,11 +48,12 @@ static void run_peak(void *arg, struct br_part part) {
 }
 
 static int open_bench(struct cli *cli, const char *subject, struct predict_bench *b) {
-  BR_TRY(setup_open_prepared(cli, subject, &b->model, &b->net));
-  const struct br_graph *graph = b->model->graph;
-  if (graph->n_inputs != 1) BR_FAIL(BR_ERROR_USAGE, "bench predict: %s has %d inputs; nets with one are measured", subject, graph->n_inputs);
   BR_TRY(cli_open_team(cli, &b->team));
   b->threads = br_team_count(b->team);
+  BR_TRY(setup_open_prepared(cli, subject, (struct setup_use){b->batch, 1, b->threads}, &b->model, &b->net));
+  const struct br_graph *graph = b->model->graph;
+  if (graph->n_inputs != 1) BR_FAIL(BR_ERROR_USAGE, "bench predict: %s has %d inputs; nets with one are measured", subject, graph->n_inputs);
+  if (br_prepared_streams(b->net)) BR_FAIL(BR_ERROR_MEMORY, "bench predict: %s does not fit in --memory with its weights; give more", subject);
   size_t floats = br_shape_count(&graph->nodes[0].shape) / (size_t)graph->nodes[0].shape.d[0] * (size_t)b->batch;
   BR_TRY(br_memory_alloc(floats, sizeof *b->x, "input", &b->x));
   struct br_random random = br_random_open(1, BR_RANDOM_TEST, 0, 0);

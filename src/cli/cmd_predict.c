@@ -104,7 +104,7 @@ static int predict_picture(struct predicting *p, const char *path) {
 
 static int run(struct predicting *p) {
   const struct options *o = &p->cli->options;
-  BR_TRY(setup_open_prepared(p->cli, o->subjects[0], &p->model, &p->net));
+  BR_TRY(setup_open_prepared(p->cli, o->subjects[0], (struct setup_use){1, 1, 1}, &p->model, &p->net));
   struct br_graph *graph = p->model->graph;
   BR_TRY(setup_preprocess(p->cli, graph, "", &p->preprocess));
   BR_TRY(setup_read_preprocess(p->model, &p->preprocess));

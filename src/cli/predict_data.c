@@ -67,11 +67,12 @@ static int open_all(struct cli *cli, struct task *t) {
   struct br_dataset_options data = {.part = option_choice(o, "part") == 0 ? BR_DATA_TRAIN : BR_DATA_TEST, .whole = !option_given(o, "part"), .limit = (uint64_t)option_int(o, "limit"), .skip_bad = option_flag(o, "skip-bad"), .seed = 1};
   if (option_text(o, "out")) BR_TRY(br_file_check_writable(option_text(o, "out")));
   t->staged = option_given(o, "stages");
+  BR_TRY(cli_open_team(cli, &t->team));
   if (t->staged) {
     BR_TRY(stages_load(cli, o->subjects[0], &t->model));
-    BR_TRY(setup_prepare(cli, t->model, &t->prepared));
+    BR_TRY(setup_prepare(cli, (struct setup_use){br_stages_batch(), br_team_count(t->team), 1}, t->model, &t->prepared));
   } else
-    BR_TRY(setup_open_prepared(cli, o->subjects[0], &t->model, &t->prepared));
+    BR_TRY(setup_open_prepared(cli, o->subjects[0], (struct setup_use){br_predictor_chunk(), 1, br_team_count(t->team)}, &t->model, &t->prepared));
   t->net = t->model->graph;
   if (t->staged) BR_TRY(br_model_load_graph(o->subjects[0], &t->net));
   BR_TRY(br_dataset_open(option_text(o, "data"), &data, &t->data));
@@ -81,7 +82,6 @@ static int open_all(struct cli *cli, struct task *t) {
   if (!option_given(o, "mean") && !option_given(o, "std")) BR_TRY(setup_read_preprocess(t->model, &loader.preprocess));
   loader.dataset = t->data;
   BR_TRY(br_loader_open(&loader, &t->loader));
-  BR_TRY(cli_open_team(cli, &t->team));
   if (!t->staged) BR_TRY(br_predictor_open(t->prepared, t->data, t->loader, t->team, &t->predictor));
   t->names = setup_class_names(t->model);
   BR_TRY(match_classes(t));

@@ -160,7 +160,7 @@ static int run(struct cli *cli, struct raw *raw) {
   BR_TRY(br_border_open(raw->model, &raw->border));
   BR_TRY(take_inputs(raw));
   BR_TRY(cli_open_team(cli, &raw->team));
-  BR_TRY(setup_prepare(cli, raw->model, &raw->net));
+  BR_TRY(setup_prepare(cli, (struct setup_use){raw->run.n, br_team_count(raw->team), 1}, raw->model, &raw->net));
   BR_TRY(br_exec_open(raw->model->graph, &(struct br_exec_options){.mode = BR_EXEC_INFER, .N = raw->run.n, .members = br_team_count(raw->team), .fuse = true, .prepared = raw->net}, &raw->exec));
   br_team_run(raw->team, run_net, raw);
   for (int i = 0; i < raw->out.n; i++) {

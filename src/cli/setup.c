@@ -251,19 +251,51 @@ int setup_open_model(struct cli *cli, const char *subject, const struct br_datas
   return BR_OK;
 }
 
-int setup_prepare(struct cli *cli, struct br_model *model, struct br_prepared **net) {
-  BR_TRY(br_prepared_open(model, &(struct br_prepare_options){.exact = option_flag(&cli->options, "exact")}, net));
-  br_model_drop(model);
+#define BESIDE_BYTES 8e6 /* a data set's list, pictures on their way */
+
+/* Bytes of the process when the net is open; the pages of a mapped file go while it is prepared. */
+static int prepared_bytes(const struct br_graph *graph, const struct br_prepare_options *options, struct setup_use use, double *bytes) {
+  struct br_prepared_bytes b;
+  BR_TRY(br_prepared_plan(graph, options, use.N, options->stream ? use.members * use.execs : use.members, &b));
+  const size_t execs = b.exec * (options->stream ? 1 : (size_t)use.execs);
+  *bytes = BESIDE_BYTES + (double)br_memory_rss_bytes() + (double)b.kept + (double)(execs > b.preparing ? execs : b.preparing);
   return BR_OK;
 }
 
-int setup_open_prepared(struct cli *cli, const char *subject, struct br_model **model, struct br_prepared **net) {
+static int choose_stream(struct cli *cli, struct setup_use use, const struct br_model *model, struct br_prepare_options *options) {
+  const double limit = setup_memory_limit(cli);
+  double whole, streamed;
+  char a[32], b[32], c[32];
+  if (limit <= 0) return BR_OK;
+  BR_TRY(prepared_bytes(model->graph, options, use, &whole));
+  if (whole <= limit) return BR_OK;
+  br_text_bytes(whole, a), br_text_bytes(limit, b);
+  if (!model->file) BR_FAIL(BR_ERROR_MEMORY, "%s needs %s and may take %s: import or save it as a model file, whose weights can be streamed with --memory, or use --stages on more ranks", model->graph->name, a, b);
+  options->stream = true;
+  BR_TRY(prepared_bytes(model->graph, options, use, &streamed));
+  br_text_bytes(streamed, c);
+  if (!option_given(&cli->options, "memory"))
+    BR_FAIL(BR_ERROR_MEMORY, "%s needs %s and may take %s: --stages auto divides it over more ranks, or --memory of at least %s reads its weights from the file layer by layer, slowly", model->graph->name, a, b, c);
+  if (streamed > limit) BR_FAIL(BR_ERROR_MEMORY, "%s needs %s, or %s with its weights read layer by layer, and --memory is %s: give more, or --stages auto on more ranks", model->graph->name, a, c, b);
+  br_note("%s needs %s and may take %s: its weights are read from the file layer by layer, which is slow and needs %s", model->graph->name, a, b, c);
+  return BR_OK;
+}
+
+int setup_prepare(struct cli *cli, struct setup_use use, struct br_model *model, struct br_prepared **net) {
+  struct br_prepare_options options = {.exact = option_flag(&cli->options, "exact")};
+  BR_TRY(choose_stream(cli, use, model, &options));
+  BR_TRY(br_prepared_open(model, &options, net));
+  if (!options.stream) br_model_drop(model);
+  return BR_OK;
+}
+
+int setup_open_prepared(struct cli *cli, const char *subject, struct setup_use use, struct br_model **model, struct br_prepared **net) {
   const struct br_recipe *recipe;
   if (ends_with(subject, ".safetensors"))
     BR_TRY(br_model_map(subject, model));
   else
     BR_TRY(setup_open_model(cli, subject, NULL, model, &recipe));
-  return setup_prepare(cli, *model, net);
+  return setup_prepare(cli, use, *model, net);
 }
 
 json_t *setup_class_names(const struct br_model *model) {

@@ -22,11 +22,16 @@ int setup_open_data(struct cli *cli, enum br_data_part part, struct br_dataset *
  * channels where options are silent (may be NULL). *recipe: the zoo net's, or a plain one. */
 int setup_open_model(struct cli *cli, const char *subject, const struct br_dataset_info *info, struct br_model **model, const struct br_recipe **recipe);
 
+/* How a net will be run: `execs` of up to N samples, each by so many threads. */
+struct setup_use {
+  int N, members, execs;
+};
 /* A model to be used, not trained: setup_open_model's, prepared as --exact says; a model file's parameters are never in memory twice. *model keeps its graph
- * and metadata, and must outlive *net. */
-int setup_open_prepared(struct cli *cli, const char *subject, struct br_model **model, struct br_prepared **net);
+ * and metadata, and must outlive *net. Where it does not fit in memory, and --memory was given, a model file's weights are streamed; then one exec runs it.
+ * Errors: BR_ERROR_MEMORY with the numbers. */
+int setup_open_prepared(struct cli *cli, const char *subject, struct setup_use use, struct br_model **model, struct br_prepared **net);
 /* The same of a model that is open. */
-int setup_prepare(struct cli *cli, struct br_model *model, struct br_prepared **net);
+int setup_prepare(struct cli *cli, struct setup_use use, struct br_model *model, struct br_prepared **net);
 
 /* An ONNX file as a model; --input gives the size of its pictures where it leaves it open. */
 int setup_read_onnx(struct cli *cli, const char *path, struct br_model **model);

@@ -312,8 +312,9 @@ struct br_plan_request setup_plan_request(struct cli *cli, const struct setup_ru
 
 double setup_memory_limit(struct cli *cli) {
   if (option_given(&cli->options, "memory")) return option_sizes(&cli->options, "memory", br_comm_rank(cli->comm));
-  size_t free_bytes = br_memory_available_bytes();
-  return free_bytes ? (double)free_bytes / br_comm_node_size(cli->comm) + (double)br_memory_rss_bytes() : 0;
+  size_t free_bytes = br_memory_available_bytes() / (size_t)br_comm_node_size(cli->comm), own = br_memory_own_limit_bytes();
+  if (own != SIZE_MAX && (free_bytes == 0 || own < free_bytes)) free_bytes = own;
+  return free_bytes ? (double)free_bytes + (double)br_memory_rss_bytes() : 0;
 }
 
 const char *setup_plan_text(const struct br_train_plan *plan, char *text) {

@@ -4,6 +4,7 @@
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
 #include <bramble/kernel/infer.h>
+#include <bramble/net/exec.h>
 
 #include <math.h>
 #include <string.h>
@@ -107,7 +108,15 @@ static int fill(struct br_prepared *p) {
   return status;
 }
 
-static int open_into(struct br_prepared *p) {
+static void free_layout(struct br_prepared *p) {
+  br_memory_free(p->folds);
+  br_memory_free(p->winograd);
+  br_memory_free(p->weights);
+  br_memory_free(p->bias);
+  br_memory_free(p->kept);
+}
+
+static int find_layout(struct br_prepared *p) {
   size_t nodes = (size_t)p->graph->n_nodes, params = (size_t)p->graph->n_params;
   BR_TRY(br_memory_alloc(nodes, sizeof *p->folds, "groups of nodes", &p->folds));
   BR_TRY(br_memory_alloc(nodes, sizeof *p->winograd, "groups of nodes", &p->winograd));
@@ -117,8 +126,19 @@ static int open_into(struct br_prepared *p) {
   for (size_t q = 0; q < params; q++) p->kept[q] = BR_NOT_KEPT;
   BR_TRY(br__fold_find(p->graph, p->exact, p->folds));
   lay_out(p);
-  BR_TRY(br_memory_alloc(p->floats, sizeof *p->block, "packed weights", &p->block));
-  return fill(p);
+  return BR_OK;
+}
+
+int br_prepared_plan(const struct br_graph *graph, const struct br_prepare_options *options, int N, int members, struct br_prepared_bytes *bytes) {
+  struct br_prepared p = {.graph = graph, .exact = options->exact, .stream = options->stream};
+  struct br_exec_bytes exec = {0};
+  int status = find_layout(&p);
+  if (status == BR_OK) status = br_exec_plan(graph, &(struct br_exec_options){.mode = BR_EXEC_INFER, .N = N, .members = members, .fuse = true, .prepared = &p}, &exec);
+  size_t largest = 0; /* of the file's pages, or the model's block, while it is packed */
+  for (int q = 0; q < graph->n_params; q++) largest = graph->params[q].count > largest ? graph->params[q].count : largest;
+  *bytes = (struct br_prepared_bytes){p.floats * sizeof(float), (largest + p.scratch_floats + p.stream_floats) * sizeof(float), exec.total + (p.stream ? largest * sizeof(float) : 0)};
+  free_layout(&p);
+  return status;
 }
 
 int br_prepared_open(const struct br_model *model, const struct br_prepare_options *options, struct br_prepared **out) {
@@ -126,7 +146,9 @@ int br_prepared_open(const struct br_model *model, const struct br_prepare_optio
   *out = NULL;
   BR_TRY(br_memory_alloc(1, sizeof *p, "prepared net", &p));
   *p = (struct br_prepared){.model = model, .graph = model->graph, .exact = options->exact, .stream = options->stream};
-  int status = open_into(p);
+  int status = find_layout(p);
+  if (status == BR_OK) status = br_memory_alloc(p->floats, sizeof *p->block, "packed weights", &p->block);
+  if (status == BR_OK) status = fill(p);
   if (status == BR_OK)
     *out = p;
   else
@@ -136,14 +158,11 @@ int br_prepared_open(const struct br_model *model, const struct br_prepare_optio
 
 void br_prepared_close(struct br_prepared *p) {
   if (!p) return;
-  br_memory_free(p->folds);
-  br_memory_free(p->winograd);
-  br_memory_free(p->weights);
-  br_memory_free(p->bias);
-  br_memory_free(p->kept);
+  free_layout(p);
   br_memory_free(p->block);
   br_memory_free(p);
 }
 
+bool br_prepared_streams(const struct br_prepared *p) { return p->stream; }
 const struct br_graph *br_prepared_graph(const struct br_prepared *p) { return p->graph; }
 size_t br_prepared_bytes(const struct br_prepared *p) { return p->floats * sizeof(float); }

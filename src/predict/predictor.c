@@ -1,5 +1,5 @@
 /* Predictions over a data set. Every thread has an exec and takes a chunk of samples by itself: reading, resizing, net, answers. A rank draws as many chunks
- * from the counter as it has threads, and again when they are done. */
+ * from the counter as it has threads, and again when they are done. A net whose weights are streamed has one exec, and all threads work inside its pictures. */
 #include "predict/answer.h"
 
 #include <bramble/base/clock.h>
@@ -13,14 +13,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK 4 /* samples: enough to hide the counter, few enough that the last round is short */
+#define CHUNK 4 /* samples: enough to read the weights of a net's last layers seldom, few enough that the last round is short */
 
 /* What one thread works with. */
 struct seat {
   struct br_exec *exec;
   float *x, *scores;
   int32_t label[CHUNK];
+  int status; /* of reading this chunk */
+  struct br_barrier barrier;
 };
+
+int br_predictor_chunk(void) { return CHUNK; }
 
 struct br_predictor {
   const struct br_prepared *net;
@@ -28,7 +32,7 @@ struct br_predictor {
   struct br_loader *loader;
   struct br_team *team;
   struct seat *seats;
-  int n_seats, classes;
+  int n_seats, classes; /* one seat a thread, or one for all */
   bool are_probabilities;
   struct br_barrier barrier;
   struct br_answer *found; /* by this rank in this run, in the order they were made; room for all samples */
@@ -42,11 +46,12 @@ struct br_predictor {
 static int open_seats(struct br_predictor *p) {
   const struct br_graph *graph = br_prepared_graph(p->net);
   size_t floats = br_shape_count(&graph->nodes[0].shape) / (size_t)graph->nodes[0].shape.d[0];
-  p->n_seats = br_team_count(p->team);
+  int members = br_prepared_streams(p->net) ? br_team_count(p->team) : 1;
+  p->n_seats = br_team_count(p->team) / members;
   BR_TRY(br_memory_alloc((size_t)p->n_seats, sizeof *p->seats, "predict", &p->seats));
   for (int i = 0; i < p->n_seats; i++) {
     struct seat *seat = &p->seats[i];
-    BR_TRY(br_exec_open(graph, &(struct br_exec_options){.mode = BR_EXEC_INFER, .N = CHUNK, .members = 1, .fuse = true, .prepared = p->net}, &seat->exec));
+    BR_TRY(br_exec_open(graph, &(struct br_exec_options){.mode = BR_EXEC_INFER, .N = CHUNK, .members = members, .fuse = true, .prepared = p->net}, &seat->exec));
     BR_TRY(br_memory_alloc(CHUNK * floats, sizeof *seat->x, "input", &seat->x));
     BR_TRY(br_memory_alloc((size_t)CHUNK * (size_t)p->classes, sizeof *seat->scores, "scores", &seat->scores));
   }
@@ -89,16 +94,19 @@ static void fail(struct br_predictor *p, int status) {
   if (__atomic_compare_exchange_n(&p->status, &none, status, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) snprintf(p->message, sizeof p->message, "%s", br_error_message());
 }
 
-static void do_chunk(struct br_predictor *p, struct seat *seat, uint64_t first, uint64_t count) {
+/* A chunk by the threads of a seat, of which this is `part`. */
+static void do_chunk(struct br_predictor *p, struct seat *seat, struct br_part part, uint64_t first, uint64_t count) {
   uint64_t index[CHUNK];
   int n = count - first < CHUNK ? (int)(count - first) : CHUNK;
   for (int i = 0; i < n; i++) index[i] = first + (uint64_t)i;
-  int status = br_loader_fill(p->loader, 0, index, n, seat->x, seat->label);
-  if (status != BR_OK) {
-    fail(p, status);
-    return;
+  if (part.index == 0) {
+    seat->status = br_loader_fill(p->loader, 0, index, n, seat->x, seat->label);
+    if (seat->status != BR_OK) fail(p, seat->status);
   }
-  br_exec_run(seat->exec, &(struct br_run){.x = seat->x, .n = n}, BR_PART_ALL);
+  br_barrier_wait(&seat->barrier, part.count);
+  if (seat->status != BR_OK) return;
+  br_exec_run(seat->exec, &(struct br_run){.x = seat->x, .n = n}, part);
+  if (part.index != 0) return;
   const float *scores = br_exec_output(seat->exec);
   if (!p->are_probabilities) {
     br_softmax_forward(scores, seat->scores, (size_t)n, (size_t)p->classes, BR_PART_ALL);
@@ -115,17 +123,18 @@ static void do_chunk(struct br_predictor *p, struct seat *seat, uint64_t first, 
 static void member(void *arg, struct br_part part) {
   struct br_predictor *p = arg;
   uint64_t count = br_dataset_info(p->dataset)->count;
+  const int members = part.count / p->n_seats, seat = part.index / members;
   for (;;) {
     if (part.index == 0) { /* only this thread may talk to the other ranks */
-      int status = br_counter_next(p->counter, part.count, &p->first);
+      int status = br_counter_next(p->counter, p->n_seats, &p->first);
       if (status != BR_OK) fail(p, status);
     }
     br_barrier_wait(&p->barrier, part.count);
     bool over = p->status != BR_OK || (uint64_t)p->first * CHUNK >= count;
-    uint64_t first = (uint64_t)(p->first + part.index) * CHUNK;
+    uint64_t first = (uint64_t)(p->first + seat) * CHUNK;
     br_barrier_wait(&p->barrier, part.count); /* all have seen the same */
     if (over) return;
-    if (first < count) do_chunk(p, &p->seats[part.index], first, count);
+    if (first < count) do_chunk(p, &p->seats[seat], (struct br_part){part.index % members, members}, first, count);
     br_barrier_wait(&p->barrier, part.count);
   }
 }

@@ -35,5 +35,7 @@ size_t br_memory_peak_rss_bytes(void);
 
 /* What this process may still take: the smaller of MemAvailable and what its cgroup has left; 0 if unknown. */
 size_t br_memory_available_bytes(void);
+/* What its own limits of address space and of data (ulimit -v, -d) still let it take; SIZE_MAX where there are none. */
+size_t br_memory_own_limit_bytes(void);
 
 #endif

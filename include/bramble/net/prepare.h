@@ -16,6 +16,14 @@ struct br_prepared;
  * those of br_model_values. */
 int br_prepared_open(const struct br_model *model, const struct br_prepare_options *options, struct br_prepared **out);
 void br_prepared_close(struct br_prepared *prepared); /* NULL does nothing */
+bool br_prepared_streams(const struct br_prepared *prepared);
+
+/* What it would take, without taking it: what is kept, what only the preparing needs, and an exec of up to N samples and `members` threads. */
+struct br_prepared_bytes {
+  size_t kept, preparing, exec;
+};
+int br_prepared_plan(const struct br_graph *graph, const struct br_prepare_options *options, int N, int members, struct br_prepared_bytes *bytes);
+
 const struct br_graph *br_prepared_graph(const struct br_prepared *prepared);
 /* Of the packed weights and of the parameters that are kept as they are. */
 size_t br_prepared_bytes(const struct br_prepared *prepared);

@@ -19,7 +19,10 @@ struct br_answer {
 
 struct br_predictor;
 
-/* What one run needs, opened once: an exec per thread. All that is given is borrowed. The net's output is one row of scores a sample; they are
+/* Samples of a chunk, which are together in a run of the net. */
+int br_predictor_chunk(void);
+
+/* What one run needs, opened once: an exec per thread, or one for all threads where the net's weights are streamed. All that is given is borrowed. The net's output is one row of scores a sample; they are
  * made probabilities unless the net ends in softmax. Errors: BR_ERROR_USAGE for nets with other outputs, BR_ERROR_MEMORY. Not collective. */
 int br_predictor_open(const struct br_prepared *net, struct br_dataset *dataset, struct br_loader *loader, struct br_team *team, struct br_predictor **out);
 void br_predictor_close(struct br_predictor *predictor); /* NULL does nothing */
