@@ -116,11 +116,13 @@ static char *describe(const struct br_table *t) {
 
 static void expect(const char *content, const char *wanted) {
   write_file(content, strlen(content));
-  struct br_table *t = read_with(&(struct br_csv_options){.path = path, .header = -1});
-  char *got = describe(t);
-  assert_string_equal(got, wanted);
-  free(got);
-  br_table_close(t);
+  for (size_t slice = 0; slice <= strlen(content); slice++) { /* whole, then cut everywhere */
+    struct br_table *t = read_with(&(struct br_csv_options){.path = path, .header = -1, .slice_bytes = slice});
+    char *got = describe(t);
+    assert_string_equal(got, wanted);
+    free(got);
+    br_table_close(t);
+  }
 }
 
 static void test_awkward_files(void **state) {
@@ -186,6 +188,32 @@ static void test_every_cut_gives_the_same_table(void **state) {
   }
 }
 
+/* What costs more than its length in small slices or many columns costs minutes here. */
+static void test_long_things_take_no_longer(void **state) {
+  (void)state;
+  enum { QUOTES = 1 << 20, COLUMNS = 60000 };
+  char *content = malloc(QUOTES + 100), *at = content;
+  at += sprintf(at, "a,b\n1,2\n\"");
+  memset(at, '"', QUOTES);
+  at += QUOTES;
+  at += sprintf(at, "\",3\n4,5\n");
+  write_file(content, (size_t)(at - content));
+  struct br_table *t = read_with(&(struct br_csv_options){.path = path, .header = -1, .slice_bytes = 64});
+  assert_int_equal(br_table_rows(t), 3);
+  assert_int_equal(strlen(br_table_category(t, 0, 0)), QUOTES / 2);
+  br_table_close(t);
+  free(content);
+  FILE *file = fopen(path, "w");
+  for (int i = 0; i < COLUMNS; i++) fprintf(file, "c%d,", i);
+  fprintf(file, "last\n");
+  for (int i = 0; i < COLUMNS; i++) fprintf(file, "%d,", i);
+  fprintf(file, "7\n");
+  fclose(file);
+  t = read_with(&(struct br_csv_options){.path = path, .header = 1});
+  assert_int_equal(br_table_columns(t), COLUMNS + 1);
+  br_table_close(t);
+}
+
 static void expect_failure(const char *content, const struct br_csv_options *options, const char *part) {
   struct br_table *t;
   if (content) write_file(content, strlen(content));
@@ -240,7 +268,7 @@ static void test_wanted_and_text_found_late(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_numbers),   cmocka_unit_test(test_awkward_files),           cmocka_unit_test(test_every_cut_gives_the_same_table),
-      cmocka_unit_test(test_bad_files), cmocka_unit_test(test_wanted_and_text_found_late),
+      cmocka_unit_test(test_bad_files), cmocka_unit_test(test_wanted_and_text_found_late), cmocka_unit_test(test_long_things_take_no_longer),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -20,12 +20,12 @@ struct facts {
   double low, high;
   struct br_sum sum;
   uint64_t *set; /* ordered keys, hashed */
-  size_t n_set;
+  size_t n_set, slots; /* slots: a power of two, at least twice the values there can be */
   bool many;
 };
 
 static void add_distinct(struct facts *f, uint64_t key) {
-  size_t mask = 4 * DISTINCT_LIMIT - 1, s = (size_t)(key * 0x9E3779B97F4A7C15u >> 20) & mask;
+  size_t mask = f->slots - 1, s = (size_t)(key * 0x9E3779B97F4A7C15u >> 20) & mask;
   for (; f->set[s]; s = (s + 1) & mask)
     if (f->set[s] == key) return;
   if (f->n_set == DISTINCT_LIMIT) {
@@ -40,7 +40,10 @@ static int gather_facts(const struct br_table *t, size_t column, struct facts *f
   double *x;
   bool number = br_table_type(t, column) != BR_COLUMN_CATEGORY;
   *f = (struct facts){.low = INFINITY, .high = -INFINITY};
-  BR_TRY(br_memory_alloc(4 * (size_t)DISTINCT_LIMIT, sizeof *f->set, "distinct values", &f->set));
+  size_t rows = 0;
+  for (size_t b = 0; number && b < br_table_blocks(t); b++) rows += br_table_block_rows(t, b);
+  for (f->slots = 2; f->slots < 2 * rows && f->slots < 4 * (size_t)DISTINCT_LIMIT;) f->slots *= 2;
+  BR_TRY(br_memory_alloc(f->slots, sizeof *f->set, "distinct values", &f->set));
   BR_TRY(br_memory_alloc(br_table_largest_block(t), sizeof *x, "values", &x));
   for (size_t b = 0; b < br_table_blocks(t); b++) {
     br_table_numbers(t, column, b, x);
@@ -64,7 +67,7 @@ static int gather_facts(const struct br_table *t, size_t column, struct facts *f
 /* Distinct values on all ranks: -1 when there are more than the limit. */
 static int count_distinct(struct br_comm *comm, struct facts *f, int64_t *out) {
   size_t n = 0;
-  for (size_t s = 0; s < 4 * (size_t)DISTINCT_LIMIT; s++)
+  for (size_t s = 0; s < f->slots; s++)
     if (f->set[s]) f->set[n++] = f->set[s];
   int64_t many = f->many;
   BR_TRY(br_comm_max_i64(comm, &many, 1));

@@ -45,6 +45,18 @@ static char *field_text(const unsigned char *text, uint32_t from, uint32_t to) {
   return out;
 }
 
+static int check_repeats(const struct reader *r) {
+  struct br__dictionary seen = {0};
+  int status = BR_OK;
+  for (size_t i = 0; status == BR_OK && i < r->n_names; i++) {
+    uint32_t id;
+    status = br__dictionary_add(&seen, r->all_names[i], strlen(r->all_names[i]), &id);
+    if (status == BR_OK && id < i) status = br_error_set(BR_ERROR_DATA, "%s: columns %u and %zu are both called %s; rename one", r->sources.list[0].path, id + 1, i + 1, r->all_names[i]);
+  }
+  br__dictionary_free(&seen);
+  return status;
+}
+
 /* Names of all fields of the first record, or c1, c2, ... */
 static int take_names(struct reader *r, const unsigned char *text, const struct br_csv_scan *scan) {
   r->n_names = scan->row[0] - 1;
@@ -61,11 +73,7 @@ static int take_names(struct reader *r, const unsigned char *text, const struct 
     if (!name && asprintf(&name, "c%zu", i + 1) < 0) BR_FAIL(BR_ERROR_MEMORY, "no memory for column names");
     r->all_names[i] = name;
   }
-  for (size_t i = 0; i < r->n_names && r->n_names <= 20000; i++)
-    for (size_t k = 0; k < i; k++)
-      if (strcmp(r->all_names[i], r->all_names[k]) == 0)
-        BR_FAIL(BR_ERROR_DATA, "%s: columns %zu and %zu are both called %s; rename one", r->sources.list[0].path, k + 1, i + 1, r->all_names[i]);
-  return BR_OK;
+  return check_repeats(r);
 }
 
 /* Reads the first record, however long it is, and a sample behind it. */

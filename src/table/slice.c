@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TAIL ((size_t)64 << 10) /* read beyond the slice at once, for the end of its last record */
 #define RECORD_LIMIT ((size_t)1 << 30)
 
 /* --- memory that grows --------------------------------------------------------------------------------------------------- */
@@ -75,6 +74,9 @@ struct view {
   size_t have, from, to;
 };
 
+/* What is read beyond a slice at once, for the end of its last record. */
+static size_t tail_bytes(const struct br__slicer *s) { return s->layout->slice_bytes / 16 + 64; }
+
 /* Makes the buffer hold `n` bytes from the view's base, or all up to the end of the file. */
 static int view_extend(struct br__slicer *s, struct view *v, size_t n) {
   uint64_t left = v->source->bytes - v->base;
@@ -87,21 +89,19 @@ static int view_extend(struct br__slicer *s, struct view *v, size_t n) {
   return BR_OK;
 }
 
-/* Reads a slice with the byte before it, and moves both ends past quotes. */
+/* Reads a slice with the byte before it, and moves both ends past quotes. A slice that is all quotes behind a quote is empty wherever its end goes: only
+ * the one in which a run of quotes begins follows it, so that a long run is walked once. */
 static int view_open(struct br__slicer *s, const struct br__slice *slice, struct view *v) {
   const struct br__source *source = &s->layout->sources->list[slice->source];
   uint64_t base = slice->from > source->body ? slice->from - 1 : slice->from;
   *v = (struct view){.source = source, .base = base, .from = (size_t)(slice->from - base), .to = (size_t)(slice->to - base)};
-  BR_TRY(view_extend(s, v, v->to + TAIL));
-  while (v->from > 0 && v->from < v->have && s->buffer[v->from - 1] == '"') {
-    v->from++;
-    if (v->from == v->have) BR_TRY(view_extend(s, v, v->have + TAIL));
-  }
+  BR_TRY(view_extend(s, v, v->to + tail_bytes(s)));
+  while (v->from > 0 && v->from < v->to && s->buffer[v->from - 1] == '"') v->from++;
+  if (v->from == v->to) return BR_OK;
   while (v->to < v->have && s->buffer[v->to - 1] == '"') {
     v->to++;
-    if (v->to == v->have) BR_TRY(view_extend(s, v, v->have + TAIL));
+    if (v->to == v->have) BR_TRY(view_extend(s, v, v->have + tail_bytes(s)));
   }
-  if (v->to < v->from) v->to = v->from;
   return BR_OK;
 }
 
@@ -134,7 +134,7 @@ static int find_records(struct br__slicer *s, struct br__slice *slice, bool *ski
   if (ended || (rows == 0 && *skip)) return BR_OK; /* none of its records is open at the end */
   size_t at = v.to;
   while (scan->n_rows == rows) {
-    BR_TRY(view_extend(s, &v, at + TAIL));
+    if (at == v.have) BR_TRY(view_extend(s, &v, at + at / 2 + tail_bytes(s)));
     if (at == v.have) break;
     size_t next = v.have - at < 512 ? v.have : at + 512;
     BR_TRY(br_csv_scan_text(scan, s->buffer, at, next));
