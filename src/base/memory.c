@@ -6,10 +6,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 static atomic_size_t held, peak, calls;
+
+/* Blocks from here on are asked to lie in huge pages, where the system has them: then matrices that are read from memory in order miss fewer
+ * translations. Only whole huge pages inside the block are touched by that, so nothing is wasted; where it fails nothing is lost. */
+#define HUGE_LEAST ((size_t)4 << 20)
+
+static void ask_for_huge_pages(char *block, size_t bytes) {
+#ifdef MADV_HUGEPAGE
+  const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), skip = -(uintptr_t)block % page;
+  if (bytes >= HUGE_LEAST) (void)madvise(block + skip, (bytes - skip) / page * page, MADV_HUGEPAGE);
+#else
+  (void)block, (void)bytes;
+#endif
+}
 
 int br_memory_alloc(size_t count, size_t element_bytes, const char *what, void *out) {
   size_t bytes;
@@ -18,6 +32,7 @@ int br_memory_alloc(size_t count, size_t element_bytes, const char *what, void *
   size_t total = br_size_align(bytes) + BR_ALIGNMENT;
   char *block = aligned_alloc(BR_ALIGNMENT, total);
   if (!block) BR_FAIL(BR_ERROR_MEMORY, "%s: no memory for %zu bytes", what, bytes);
+  ask_for_huge_pages(block, total);
   memset(block, 0, total);
   *(size_t *)(void *)block = total;
   size_t now = atomic_fetch_add(&held, total) + total, old = atomic_load(&peak);
