@@ -394,7 +394,7 @@ static void check_channel_mul_backward_scale(void) {
 static struct br_pool_shape any_pool(void) {
   struct br_pool_shape d = {.N = between(1, 3), .H = between(3, 12), .W = between(3, 12), .C = (int)any_size(), .R = between(1, 3), .S = between(1, 3)};
   d.stride_h = between(1, 3), d.stride_w = between(1, 3), d.pad_top = below(d.R), d.pad_left = below(d.S), d.pad_bottom = below(d.R), d.pad_right = below(d.S);
-  d.count_include_pad = coin();
+  d.count_include_pad = coin(), d.relu = coin();
   if (coin()) { /* windows side by side */
     d.stride_h = d.R, d.stride_w = d.S, d.H = d.R * between(1, 4), d.W = d.S * between(1, 4);
     d.pad_top = d.pad_left = d.pad_bottom = d.pad_right = 0;
@@ -423,7 +423,7 @@ static void check_maxpool_backward(void) {
   uint8_t *argmax = (uint8_t *)take((n + 3) / 4);
   float *dy = input(n, 1);
   struct pair dx = output((size_t)(d.N * d.H * d.W * d.C));
-  for (size_t i = 0; i < n; i++) argmax[i] = (uint8_t)below(d.R * d.S);
+  for (size_t i = 0; i < n; i++) argmax[i] = coin() ? (uint8_t)below(d.R * d.S) : BR_POOL_NONE;
   br__kernels_reference.maxpool_backward(&d, argmax, dy, dx.want, accumulate, BR_PART_ALL);
   IN_PARTS(table->maxpool_backward(&d, argmax, dy, dx.got, accumulate, part));
   same("dx", dx);

@@ -374,12 +374,13 @@ void br_ref_maxpool_forward(const struct br_pool_shape *d, const float *x, float
           int h = p * d->stride_h - d->pad_top + r, w = q * d->stride_w - d->pad_left + s;
           if (h < 0 || w < 0 || h >= d->H || w >= d->W) continue;
           float value = pixel(x, d->H, d->W, d->C, n, h, w, c);
+          if (d->relu) value = activate(BR_ACTIVATION_RELU, value);
           if (tap >= 0 && !(value > best || value != value)) continue;
           best = value;
           tap = r * d->S + s;
         }
       y[i * (size_t)d->C + (size_t)c] = best;
-      if (argmax) argmax[i * (size_t)d->C + (size_t)c] = (uint8_t)tap;
+      if (argmax) argmax[i * (size_t)d->C + (size_t)c] = d->relu && !(best > 0) ? BR_POOL_NONE : (uint8_t)tap;
     }
   }
 }
@@ -702,7 +703,7 @@ void br_ref_conv_pool_forward(const struct br_conv_pool *b, struct br_part part,
             chosen = tap;
           }
           b->y[window] = best;
-          b->chosen[window] = (uint8_t)(best > 0 ? chosen : b->pool_h * b->pool_w);
+          b->chosen[window] = best > 0 ? (uint8_t)chosen : BR_POOL_NONE;
         }
 }
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-extern const struct br_op br_op_crossentropy, br_op_softmax, br_op_batchnorm, br_op_conv, br_op_dense, br_op_inverted_residual, br_op_concat, br_op_conv_pool, br_op_relu, br_op_maxpool;
+extern const struct br_op br_op_crossentropy, br_op_softmax, br_op_batchnorm, br_op_conv, br_op_dense, br_op_inverted_residual, br_op_concat, br_op_conv_pool, br_op_relu, br_op_maxpool, br_op_relu_maxpool;
 
 struct planner {
   struct br_plan *plan;
@@ -94,25 +94,28 @@ static void fuse_inverted_residuals(struct planner *p) {
   plan->n_steps = kept;
 }
 
-/* Is step s a convolution whose relu and maxpool can be done with it? Nobody else may see what is between, and the nodes must lie one behind the other. */
-static bool conv_pool_at(const struct planner *p, int s) {
-  const struct br_plan *plan = p->plan;
-  const struct br_step *step = &plan->steps[s];
-  if (s + 3 > plan->n_steps || step[0].op != &br_op_conv || step[1].op != &br_op_relu || step[2].op != &br_op_maxpool) return false;
-  for (int i = 0; i < 2; i++)
-    if (p->consumers[step[i].output] != 1 || step[i + 1].inputs[0] != step[i].output || step[i + 1].node != step[i].node + 1 || step[i].output == plan->graph->output) return false;
-  return br_conv_pool_fits(step[0].node, &plan->shapes[step[0].inputs[0]]);
+/* Is step s + 1 the only one that reads what step s makes? */
+static bool only_reader(const struct planner *p, int s) {
+  const struct br_step *step = &p->plan->steps[s];
+  return s + 1 < p->plan->n_steps && p->consumers[step[0].output] == 1 && step[1].inputs[0] == step[0].output && step[0].output != p->plan->graph->output;
 }
 
-static void fuse_conv_pools(struct planner *p) {
+/* A relu and the maxpool behind it become one step, and small convolutions in front of them too, where the nodes lie one behind the other. */
+static void fuse_pools(struct planner *p) {
   struct br_plan *plan = p->plan;
   int kept = 0;
   for (int s = 0; s < plan->n_steps;) {
-    struct br_step step = plan->steps[s];
-    const bool pools = conv_pool_at(p, s);
-    if (pools) step.op = &br_op_conv_pool, step.output = plan->steps[s + 2].output;
+    struct br_step *at = &plan->steps[s], step = *at;
+    int n = 1;
+    if (at[0].op == &br_op_relu && only_reader(p, s) && at[1].op == &br_op_maxpool && br_relu_maxpool_fits(at[1].node)) {
+      step.op = &br_op_relu_maxpool, step.node = at[1].node, n = 2;
+    } else if (at[0].op == &br_op_conv && only_reader(p, s) && at[1].op == &br_op_relu && only_reader(p, s + 1) && at[2].op == &br_op_maxpool && at[1].node == at[0].node + 1 &&
+               at[2].node == at[0].node + 2 && br_conv_pool_fits(at[0].node, &plan->shapes[at[0].inputs[0]])) {
+      step.op = &br_op_conv_pool, n = 3;
+    }
+    step.output = at[n - 1].output;
     plan->steps[kept++] = step;
-    s += pools ? 3 : 1;
+    s += n;
   }
   plan->n_steps = kept;
 }
@@ -426,7 +429,7 @@ int br_plan_make(struct br_plan *plan, const struct br_graph *graph, const struc
   }
   if (status == BR_OK) {
     if (options->fuse && options->mode != BR_EXEC_INFER) fuse_inverted_residuals(&p);
-    if (options->fuse && p.train) fuse_conv_pools(&p);
+    if (options->fuse && p.train) fuse_pools(&p);
     find_makers(&p);
     find_slices(&p);
     find_early(&p);

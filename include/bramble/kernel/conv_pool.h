@@ -20,7 +20,7 @@ struct br_conv_pool {
   const float *w;            /* [R,S,C,K] */
   const float *bias;         /* [K] or NULL */
   float *y;                  /* [N, P / pool_h, Q / pool_w, K], forward only */
-  uint8_t *chosen;           /* like y; written by forward, read by backward: a pool_w + b of the first maximum, pool_h pool_w where it is not above 0 */
+  uint8_t *chosen;           /* like y; written by forward, read by backward: a pool_w + b of the first maximum, BR_POOL_NONE where it is not above 0 */
 
   /* backward only; gradients of weights are not accumulated; NULL: not wanted */
   const float *dy;

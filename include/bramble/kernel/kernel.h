@@ -138,7 +138,9 @@ struct br_pool_shape {
   int stride_h, stride_w, pad_top, pad_left;
   bool count_include_pad; /* average: divide by R S, not by the pixels inside; a window that hangs over the padded edge (ceil mode) counts pads but not what lies beyond: */
   int pad_bottom, pad_right;
+  bool relu; /* maximum: of max(x, 0), with R S at most 255; where none is above 0, argmax is BR_POOL_NONE, and so nothing goes back */
 };
+#define BR_POOL_NONE 255
 /* Maximum; NaN wins. `argmax` (NULL in inference) gets r S + s of the first maximum as uint8 (R S at most 256). */
 void br_maxpool_forward(const struct br_pool_shape *shape, const float *x, float *y, uint8_t *argmax, struct br_part part);
 void br_maxpool_backward(const struct br_pool_shape *shape, const uint8_t *argmax, const float *dy, float *dx, bool accumulate, struct br_part part);
