@@ -3,7 +3,7 @@
  *   opset 13                              the default is 17
  *   in x 1 3 8 8 [:type]                  an input; ? is an open size
  *   w name 4 3 3 3 [= 1 2 ...] [:type]    an initializer; without numbers all its values are 0.5. Types are f4 (the default), f2, b2 (bfloat16), i1, u1, i8
- *   n Op a b , c -> y z [key=value ...]   a node; , is an input left out; values are 1,2,3 (ints), 1 (int), 0.5 (float, with a point) or a word
+ *   n Op a b , c -> y z [key=value ...]   a node; , is an input left out; values are 1,2,3 or 1, (ints), 1 (int), 0.5 (float, with a point) or a word
  *   out y                                 an output */
 #ifndef TESTS_ONNX_CASE_H
 #define TESTS_ONNX_CASE_H

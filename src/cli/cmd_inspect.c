@@ -17,7 +17,8 @@ static int inspect_graph(struct cli *cli, struct br_model *model) {
   struct br_cost cost = br_graph_cost(graph);
   struct br_exec_bytes infer = {0}, train = {0};
   BR_TRY(br_exec_plan(graph, &(struct br_exec_options){.mode = BR_EXEC_INFER, .N = 1, .members = 1, .fuse = true}, &infer));
-  BR_TRY(br_exec_plan(graph, &(struct br_exec_options){.mode = BR_EXEC_TRAIN, .N = 1, .members = 1, .fuse = true}, &train));
+  int trains = br_exec_plan(graph, &(struct br_exec_options){.mode = BR_EXEC_TRAIN, .N = 1, .members = 1, .fuse = true}, &train);
+  if (trains != BR_OK && trains != BR_ERROR_DATA) return trains;
   size_t trained = br_graph_trained_count(graph), statistics = br_graph_statistic_count(graph);
   if (option_flag(&cli->options, "json")) {
     json_t *nodes = json_array(), *metadata = json_object();
@@ -38,7 +39,7 @@ static int inspect_graph(struct cli *cli, struct br_model *model) {
   br_memory_free(text);
   printf("parameters %zu  statistics %zu  multiply-adds %.1f M a sample\n", trained, statistics, cost.macs / 1e6);
   printf("memory beside the parameters, one sample: %s to predict, ", br_text_bytes((double)infer.total, a));
-  printf("%s to train\n", br_text_bytes((double)train.total, a));
+  printf("%s to train\n", trains == BR_OK ? br_text_bytes((double)train.total, a) : br_error_message());
   for (int i = 0; i < model->n_entries; i++) printf("%s: %s\n", model->entries[i].key, model->entries[i].value);
   return BR_OK;
 }

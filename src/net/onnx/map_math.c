@@ -306,10 +306,12 @@ int map_matmul(const struct call *call) {
   BR_TRY(need(call, 2));
   struct value *a = call->in[0], *b = call->in[1], wide_a, wide_b, out, last;
   int order[BR_MAX_RANK], node;
+  if (call_has(call, 2) && (!call->in[2]->constant || !b->constant || a->constant)) BR_FAIL(BR_ERROR_DATA, "a third input");
   if (a->constant && b->constant) BR_TRY(call_as_node(call, a));
   if (b->constant && b->constant->rank == 2 && !a->constant && a->rank >= 1 && !(call->imp->batched && a->rank < 2)) {
     order_plain(a->rank, order);
-    BR_TRY(dense(call, a, order, b->constant, false, 1, false, &node));
+    BR_TRY(dense(call, a, order, b->constant, false, 1, call_has(call, 2), &node));
+    if (call_has(call, 2)) BR_TRY(call_fill(call, node, 1, call->in[2]->constant, 1, call->in[2]->constant->d, NULL, 1)); /* a bias, from pattern.c */
     return call_result(call, 0, node, a->rank, order, ONNX_FLOAT);
   }
   BR_TRY(call_as_node(call, a));
@@ -458,6 +460,7 @@ int br__onnx_map_simple(const struct call *call, bool *known) {
     if (strcmp(type, unaries[i].name) == 0) return unary(call, unaries[i].op, unaries[i].result >= 0 ? (enum onnx_type)unaries[i].result : call->n_in && call->in[0] ? call->in[0]->type : ONNX_FLOAT);
   for (size_t i = 0; i < LENGTH(reductions); i++)
     if (strcmp(type, reductions[i].name) == 0) return reduce(call, reductions[i].before, reductions[i].op, reductions[i].after);
+  if (strcmp(type, "Swish") == 0 && call_float(call, "alpha", 1) == 1) return unary(call, "silu", ONNX_FLOAT);
   if (strcmp(type, "LeakyRelu") == 0) return with_alpha(call, "leakyrelu", 0.01f);
   if (strcmp(type, "Elu") == 0) return with_alpha(call, "elu", 1);
   if (strcmp(type, "Selu") == 0) {

@@ -171,6 +171,9 @@ int call_tiled(const struct call *call, struct value *v, const int64_t *repeats,
 /* fold.c: 1 done, 0 cannot, negative failed */
 int br__onnx_fold(const struct call *call);
 
+/* pattern.c: `graph`'s list of nodes, which is the importer's own, with what exporters write in several nodes as one; the initializers are known. */
+int br__onnx_patterns(struct importer *imp, Onnx__GraphProto *graph);
+
 /* map.c */
 int br__onnx_map(struct call *call);
 

@@ -189,16 +189,19 @@ static int add_outputs(struct importer *imp, const Onnx__GraphProto *g, struct b
 }
 
 static int translate(struct importer *imp, const struct br_onnx_options *options, struct br_border *border) {
-  const Onnx__GraphProto *g = imp->model->graph;
+  Onnx__GraphProto own = *imp->model->graph, *g = &own; /* with a list of nodes that may be changed */
   bool *needed;
   size_t names = g->n_initializer + g->n_input + 16;
   if (g->n_sparse_initializer) BR_FAIL(BR_ERROR_DATA, "sparse initializers are not supported");
   for (size_t i = 0; i < g->n_node; i++) names += g->node[i]->n_output;
   imp->table_size = 2 * names + 1;
   BR_TRY(br__onnx_alloc(imp, imp->table_size, sizeof *imp->table, &imp->table));
-  BR_TRY(find_needed(imp, g, &needed));
+  BR_TRY(br__onnx_alloc(imp, g->n_node, sizeof *g->node, &g->node));
+  memcpy(g->node, imp->model->graph->node, g->n_node * sizeof *g->node);
   BR_TRY(add_inputs(imp, g, options, border));
   BR_TRY(add_initializers(imp, g));
+  BR_TRY(br__onnx_patterns(imp, g));
+  BR_TRY(find_needed(imp, g, &needed));
   for (size_t i = 0; i < g->n_node; i++) {
     imp->done = i;
     if (!needed[i]) continue;
