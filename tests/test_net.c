@@ -304,6 +304,61 @@ static void test_same_bits(void **state) {
 }
 
 /* The batch of inference cannot be seen either: sample by sample gives the same. In training, dropout goes by the place in the whole batch. */
+/* --- a run that is watched ------------------------------------------------------------------------------------------------ */
+
+struct early {
+  struct br_exec_watch watch;
+  struct br_exec *exec;
+  float *gradient, *statistics; /* as they were when they were said to be final */
+  size_t n_gradient, n_statistics, from;
+  int told; /* how often something became final */
+};
+
+static void keep_early(void *arg) {
+  struct early *e = arg;
+  size_t settled = e->watch.settled;
+  if (e->told == 0) assert_int_equal(settled, e->n_gradient);
+  assert_true(settled <= e->from);
+  if (e->told == 0) memcpy(e->statistics, br_exec_batch_statistics(e->exec), e->n_statistics * sizeof(float));
+  if (settled < e->from && settled < e->n_gradient) memcpy(e->gradient + settled, br_exec_gradient(e->exec) + settled, (e->from - settled) * sizeof(float));
+  e->told += settled < e->from || e->told == 0;
+  e->from = settled;
+}
+
+/* What is said to be final is: after the forward pass the statistics, then the gradients from the last on. */
+static void check_watch(const char *text, int members, bool fuse, bool freezes) {
+  struct fixture f = fixture_open(text, 4);
+  f.run.label = f.label;
+  bool *frozen = calloc((size_t)f.graph->n_params + 1, sizeof *frozen);
+  for (int p = 0; freezes && p < f.graph->n_params; p++) frozen[p] = p % 3 == 0;
+  struct early e = {.n_gradient = f.graph->trained_floats, .n_statistics = f.graph->statistic_floats, .from = f.graph->trained_floats};
+  e.gradient = calloc(e.n_gradient + 1, sizeof(float));
+  e.statistics = calloc(e.n_statistics + 1, sizeof(float));
+  e.watch = (struct br_exec_watch){.settled = SIZE_MAX, .step = keep_early, .arg = &e};
+  f.run.watch = &e.watch;
+  struct br_team *team = NULL;
+  assert_int_equal(br_exec_open(f.graph, &(struct br_exec_options){.mode = BR_EXEC_TRAIN, .N = 4, .members = members, .fuse = fuse, .frozen = frozen}, &e.exec), BR_OK);
+  assert_int_equal(br_team_open(members, &team), BR_OK);
+  br_team_run(team, net_call, &(struct net_call){e.exec, &f.run});
+  assert_int_equal(e.from, 0);
+  assert_true(e.told > 4);
+  assert_memory_equal(e.gradient, br_exec_gradient(e.exec), e.n_gradient * sizeof(float));
+  assert_memory_equal(e.statistics, br_exec_batch_statistics(e.exec), e.n_statistics * sizeof(float));
+  br_team_close(team);
+  br_exec_close(e.exec);
+  free(e.gradient);
+  free(e.statistics);
+  free(frozen);
+  fixture_close(&f);
+}
+
+static void test_watch(void **state) {
+  (void)state;
+  const char *const nets[] = {mixed, blocks, pools};
+  for (int k = 0; k < 3; k++)
+    for (int way = 0; way < 4; way++) check_watch(nets[k], 1 + way % 2, way != 1, way == 3);
+}
+
 static void test_samples_are_alone(void **state) {
   (void)state;
   struct fixture f = fixture_open(mixed, 5);
@@ -459,7 +514,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_gradients), cmocka_unit_test(test_activations_keep_what_is_read),        cmocka_unit_test(test_cross_entropy), cmocka_unit_test(test_known_losses), cmocka_unit_test(test_same_bits),
       cmocka_unit_test(test_samples_are_alone), cmocka_unit_test(test_frozen), cmocka_unit_test(test_last_softmax),        cmocka_unit_test(test_modes),        cmocka_unit_test(test_plan_is_true),
-      cmocka_unit_test(test_refusals),
+      cmocka_unit_test(test_refusals), cmocka_unit_test(test_watch),
   };
   return cmocka_run_group_tests_name("net", tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "train/buckets.h"
 #include "train/partition.h"
 #include "train/settings.h"
 
@@ -136,6 +137,24 @@ static double unevenness(struct br_dataset *data, double alpha) {
   }
   br_partition_close(&partition);
   return sum / 10;
+}
+
+/* Every gradient is in one bucket; buckets go down, are not too many, not too large, and the last is small where there are several. */
+static void test_buckets_cover_all(void **state) {
+  (void)state;
+  size_t border[BR_BUCKETS];
+  for (size_t n = 1; n < (size_t)1 << 31; n += n / 3 + 7) {
+    int count = br_buckets_cut(n, border);
+    assert_true(count >= 1 && count < BR_BUCKETS - 3); /* statistics, scalars, largest values */
+    assert_int_equal(border[0], n);
+    assert_int_equal(border[count], 0);
+    for (int k = 0; k < count; k++) {
+      assert_true(border[k + 1] < border[k] && border[k + 1] % 16 == 0);
+      assert_true(border[k] - border[k + 1] <= (n >> 17 < 32 ? (size_t)1 << 17 : n / 32) + 16);
+    }
+    if (n <= (size_t)1 << 17) assert_int_equal(count, 1);
+    if (count > 1) assert_true(border[count - 1] <= (size_t)1 << 15);
+  }
 }
 
 static void test_dirichlet_follows_alpha(void **state) {
@@ -303,6 +322,7 @@ int main(int argc, char **argv) {
   }
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_partitions),
+      cmocka_unit_test(test_buckets_cover_all),
       cmocka_unit_test(test_dirichlet_follows_alpha),
       cmocka_unit_test(test_settings_are_compared_by_name),
       cmocka_unit_test(test_no_allocation_in_a_step),

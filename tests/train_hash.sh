@@ -71,6 +71,7 @@ on 3 --threads 2
 case_of mobilenetv2 mobilenetv2 --width 0.25 --input 32 --batch 12 --micro-batch 4 --limit 60 --epochs 2 --bn-recalibrate 16
 for n in 2 3 4 5 7; do on $n --threads 1; done
 for t in 2 3; do on 1 --threads $t; done
+on 2 --threads 2 # two groups side by side, buckets between them
 on 3 --balance 1,0,3.5
 killed
 case_of mlp mlp --input 32 --hidden 32 --limit 200 --epochs 1 --batch 32 --micro-batch 4 --dropout 0.2

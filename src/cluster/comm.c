@@ -30,7 +30,7 @@ int br_comm_node_size(const struct br_comm *comm) { return comm->node_size; }
 int br_comm_node_rank(const struct br_comm *comm) { return comm->node_rank; }
 uint64_t br_comm_bytes_sent(const struct br_comm *comm) { return comm->bytes_sent; }
 
-static int reduce_start(struct br_comm *comm, void *x, size_t n, enum br_comm_type type, int *request) {
+int br_comm_reduce_start(struct br_comm *comm, void *x, size_t n, enum br_comm_type type, int *request) {
   *request = -1;
   if (!comm->ops || n == 0) return BR_OK;
   size_t bytes = n * (type == BR_COMM_I64 || type == BR_COMM_I64_MAX ? 8 : 4);
@@ -40,7 +40,7 @@ static int reduce_start(struct br_comm *comm, void *x, size_t n, enum br_comm_ty
 
 static int reduce(struct br_comm *comm, void *x, size_t n, enum br_comm_type type) {
   int request;
-  BR_TRY(reduce_start(comm, x, n, type, &request));
+  BR_TRY(br_comm_reduce_start(comm, x, n, type, &request));
   return br_comm_wait(comm, request);
 }
 
@@ -48,10 +48,6 @@ int br_comm_sum_i64(struct br_comm *comm, int64_t *x, size_t n) { return reduce(
 int br_comm_sum_i32(struct br_comm *comm, int32_t *x, size_t n) { return reduce(comm, x, n, BR_COMM_I32); }
 int br_comm_sum_f32(struct br_comm *comm, float *x, size_t n) { return reduce(comm, x, n, BR_COMM_F32); }
 int br_comm_max_i64(struct br_comm *comm, int64_t *x, size_t n) { return reduce(comm, x, n, BR_COMM_I64_MAX); }
-
-int br_comm_sum_i64_start(struct br_comm *comm, int64_t *x, size_t n, int *request) {
-  return reduce_start(comm, x, n, BR_COMM_I64, request);
-}
 
 int br_comm_wait(struct br_comm *comm, int request) { return request < 0 ? BR_OK : comm->ops->wait(comm, request); }
 int br_comm_progress(struct br_comm *comm) { return comm->ops ? comm->ops->progress(comm) : BR_OK; }

@@ -4,8 +4,6 @@
 
 #include <bramble/cluster/comm.h>
 
-enum br_comm_type { BR_COMM_I64, BR_COMM_I32, BR_COMM_F32, BR_COMM_I64_MAX };
-
 struct br_comm_ops {
   int (*reduce_start)(struct br_comm *, void *x, size_t n, enum br_comm_type type, int *request);
   int (*wait)(struct br_comm *, int request);

@@ -66,11 +66,9 @@ static int reduce_start(struct br_comm *comm, void *x, size_t n, enum br_comm_ty
 static int wait_for(struct br_comm *comm, int request) { return finish(comm, &mpi(comm)->pending[request], "waiting for other ranks"); }
 
 static int progress(struct br_comm *comm) {
-  for (int i = 0; i < BR_COMM_PENDING; i++)
-    if (mpi(comm)->pending[i] != MPI_REQUEST_NULL) {
-      int done; /* MPI_Request_get_status keeps the request for the wait that will come */
-      return check(comm, MPI_Request_get_status(mpi(comm)->pending[i], &done, MPI_STATUS_IGNORE), "progress");
-    }
+  for (int i = 0, done = 1; i < BR_COMM_PENDING && done; i++) /* a request that is done already moves nothing */
+    if (mpi(comm)->pending[i] != MPI_REQUEST_NULL) /* MPI_Request_get_status keeps it for the wait that will come */
+      BR_TRY(check(comm, MPI_Request_get_status(mpi(comm)->pending[i], &done, MPI_STATUS_IGNORE), "progress"));
   return BR_OK;
 }
 

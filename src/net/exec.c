@@ -19,6 +19,7 @@ struct br_exec {
   const float **in, **param;   /* likewise */
   float **din, **dparam;
   bool *accumulate;
+  size_t *settled; /* per step: gradients from this float on are final once it has run backward */
   char *arena, *shared, *work; /* work: one piece per member */
   float *gradient, *batch_statistics, *losses;
   float *streamed; /* of a streamed net: one step's weights, and scratch to fold them */
@@ -77,6 +78,19 @@ static size_t sample_floats(const struct br_plan *plan, int v) {
   return plan->alone[whole] ? 0 : br_shape_count(&plan->shapes[whole]) / (size_t)plan->shapes[whole].d[0];
 }
 
+/* Running backward, what steps before s have is still to come. */
+static void find_settled(struct br_exec *exec) {
+  const struct br_plan *plan = &exec->plan;
+  size_t end = 0;
+  for (int s = 0; s < plan->n_steps; s++) {
+    exec->settled[s] = end;
+    for (int q = 0; plan->steps[s].backward && q < plan->steps[s].n_params; q++) {
+      const struct br_param *param = &plan->graph->params[plan->steps[s].node->first_param + q];
+      if (!param->statistic && exec->args[s].dparam[q] && param->offset + param->count > end) end = param->offset + param->count;
+    }
+  }
+}
+
 /* A prepared net has its parameters at hand. */
 static void link_prepared(struct br_exec *exec, int s) {
   const struct br_prepared *prepared = exec->options.prepared;
@@ -133,6 +147,7 @@ static int allocate(struct br_exec *exec) {
   BR_TRY(br_memory_alloc(inputs, sizeof *exec->in, "steps", &exec->in));
   BR_TRY(br_memory_alloc(inputs, sizeof *exec->din, "steps", &exec->din));
   BR_TRY(br_memory_alloc(inputs, sizeof *exec->accumulate, "steps", &exec->accumulate));
+  BR_TRY(br_memory_alloc(steps, sizeof *exec->settled, "steps", &exec->settled));
   BR_TRY(br_memory_alloc(params, sizeof *exec->param, "steps", &exec->param));
   BR_TRY(br_memory_alloc(params, sizeof *exec->dparam, "steps", &exec->dparam));
   BR_TRY(br_memory_alloc(plan->arena_bytes, 1, "activations", &exec->arena));
@@ -148,6 +163,7 @@ static int allocate(struct br_exec *exec) {
     input += (size_t)plan->steps[s].n_inputs;
     param += (size_t)plan->steps[s].n_params;
   }
+  if (exec->options.mode == BR_EXEC_TRAIN) find_settled(exec);
   return link_gradients(exec);
 }
 
@@ -177,6 +193,7 @@ void br_exec_close(struct br_exec *exec) {
   br_memory_free(exec->in);
   br_memory_free(exec->din);
   br_memory_free(exec->accumulate);
+  br_memory_free(exec->settled);
   br_memory_free(exec->param);
   br_memory_free(exec->dparam);
   br_memory_free(exec->arena);
@@ -254,6 +271,13 @@ static void forward_sample(struct br_exec *exec, int s, size_t sample, void *wor
   forward(exec, s, args, work, part);
 }
 
+static void tell(const struct br_run *run, size_t settled, struct br_part part) {
+  struct br_exec_watch *watch = run->watch;
+  if (!watch || part.index != 0) return;
+  __atomic_store_n(&watch->settled, settled, __ATOMIC_RELEASE);
+  if (watch->step) watch->step(watch->arg);
+}
+
 void br_exec_run(struct br_exec *exec, const struct br_run *run, struct br_part part) {
   const struct br_plan *plan = &exec->plan;
   if (part.index == 0) prepare(exec, run);
@@ -263,13 +287,16 @@ void br_exec_run(struct br_exec *exec, const struct br_run *run, struct br_part 
     for (int s = 0; s < plan->early; s++) forward_sample(exec, s, (size_t)i, work, part);
   for (int s = plan->early; s < plan->n_steps; s++) forward(exec, s, exec->args[s], work, part);
   if (exec->options.mode != BR_EXEC_TRAIN) return;
+  tell(run, plan->graph->trained_floats, part);
   for (int s = plan->n_steps - 1; s >= 0; s--) {
     if (!plan->steps[s].backward) continue;
     struct br_op_args args = exec->args[s];
     args.work = work;
     plan->steps[s].op->backward(&args, part);
     br_barrier_wait(&exec->barrier, part.count);
+    tell(run, exec->settled[s], part);
   }
+  tell(run, 0, part); /* also where all is frozen */
 }
 
 const float *br_exec_output(const struct br_exec *exec) { return br_exec_output_at(exec, 0); }

@@ -203,7 +203,7 @@ static int sum_leaves(struct br__booster *b, struct br_comm *comm, struct br_tea
   if (br_comm_size(comm) == 1) return BR_OK;
   for (size_t first = 0; first < b->n_todo; first += SUMS_AT_ONCE) {
     size_t n = b->n_todo - first < SUMS_AT_ONCE ? b->n_todo - first : SUMS_AT_ONCE;
-    for (size_t k = 0; k < n; k++) BR_TRY(br_comm_sum_i64_start(comm, &b->leaf[b->todo[first + k]].cells->g, 2 * b->n_cells, &request[k]));
+    for (size_t k = 0; k < n; k++) BR_TRY(br_comm_reduce_start(comm, b->leaf[b->todo[first + k]].cells, 2 * b->n_cells, BR_COMM_I64, &request[k]));
     for (size_t k = 0; k < n; k++) BR_TRY(br_comm_wait(comm, request[k]));
   }
   return BR_OK;

@@ -6,6 +6,7 @@
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
 
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -45,6 +46,7 @@ int br_crew_open(struct br_crew *crew, struct br_team *team, struct br_loader *l
   BR_TRY(br_memory_alloc(groups, sizeof *crew->n, "groups", &crew->n));
   BR_TRY(br_memory_alloc(groups, sizeof *crew->unit, "groups", &crew->unit));
   BR_TRY(br_memory_alloc(groups, sizeof *crew->meeting, "groups", &crew->meeting));
+  BR_TRY(br_memory_alloc(groups, sizeof *crew->watch, "groups", &crew->watch));
   for (size_t g = 0; g < groups; g++) {
     struct br_exec_options options = {.mode = mode, .N = unit_samples, .members = crew->members, .fuse = true, .frozen = frozen};
     BR_TRY(br_exec_open(graph, &options, &crew->exec[g]));
@@ -73,6 +75,7 @@ void br_crew_close(struct br_crew *crew) {
   br_memory_free(crew->n);
   br_memory_free(crew->unit);
   br_memory_free(crew->meeting);
+  br_memory_free(crew->watch);
   *crew = (struct br_crew){0};
 }
 
@@ -133,6 +136,7 @@ struct crew_call {
   struct br_crew *crew;
   const struct br_crew_work *work;
   struct br_run *run; /* per group */
+  int active;         /* groups of the last round */
 };
 
 /* By a group's first thread: the unit's samples into its input. With a feed it may be another unit of the same step. */
@@ -144,6 +148,31 @@ static void load_unit(struct crew_call *call, int group, int64_t unit) {
   if (crew->feed) unit = take_unit(crew, group, crew->unit_samples, run);
   int n = work->samples(work->arg, unit, crew->index[group], &run->position);
   if (!crew->feed) br_crew_load(crew, group, unit, work->epoch, n, run);
+}
+
+/* From this float on in every group. */
+static size_t settled_in_all(const struct crew_call *call) {
+  size_t from = 0;
+  for (int g = 0; g < call->active; g++) {
+    size_t settled = __atomic_load_n(&call->crew->watch[g].settled, __ATOMIC_ACQUIRE);
+    if (settled > from) from = settled;
+  }
+  return from;
+}
+
+static void tell_settled(void *arg) {
+  const struct crew_call *call = arg;
+  call->work->settled(call->work->arg, call->crew, call->active, settled_in_all(call));
+}
+
+/* By a group's first thread, before the last round. */
+static void watch_group(struct crew_call *call, int group, int active) {
+  struct br_exec_watch *watch = &call->crew->watch[group];
+  call->run[group].watch = watch;
+  if (group != 0) return;
+  call->active = active;
+  watch->step = tell_settled;
+  watch->arg = call;
 }
 
 static void crew_member(void *arg, struct br_part part) {
@@ -159,7 +188,13 @@ static void crew_member(void *arg, struct br_part part) {
     if (group < active) {
       if (inner.index == 0) load_unit(call, group, unit);
       if (part.index == 0) loaded = br_clock_seconds();
+      bool watched = work->settled && left <= crew->groups;
+      if (watched && inner.index == 0) watch_group(call, group, active);
       br_exec_run(crew->exec[group], &call->run[group], inner);
+      while (watched && part.index == 0 && settled_in_all(call) > 0) { /* other groups are behind */
+        tell_settled(call);
+        sched_yield();
+      }
       if (inner.index == 0) give_back(crew, group);
       if (inner.index == 0 && work->done) work->done(work->arg, crew, group, unit, call->run[group].n);
     }
@@ -177,8 +212,9 @@ static void crew_member(void *arg, struct br_part part) {
 
 int br_crew_run(struct br_crew *crew, const struct br_crew_work *work) {
   struct br_run run[1024]; /* one per group; a team has at most 1,024 members */
-  struct crew_call call = {crew, work, run};
+  struct crew_call call = {.crew = crew, .work = work, .run = run};
   crew->status = BR_OK;
+  for (int g = 0; g < crew->groups; g++) crew->watch[g] = (struct br_exec_watch){.settled = SIZE_MAX};
   br_team_run(crew->team, crew_member, &call);
   return crew->status == BR_OK ? BR_OK : br_error_set(crew->status, "%s", crew->message);
 }

@@ -27,6 +27,7 @@ struct br_crew {
   struct br_unit **fed;       /* per group: the unit from the feed that it holds; NULL: none */
   struct br_barrier barrier;  /* of all threads */
   struct br_barrier *meeting; /* per group: of its members */
+  struct br_exec_watch *watch; /* per group: how far its backward pass of the last round is */
   double load_seconds, compute_seconds; /* of group 0, added up over runs */
   int status;                           /* first failure of a run, with its message */
   char message[1024];
@@ -59,6 +60,8 @@ struct br_crew_work {
   void (*done)(void *arg, struct br_crew *crew, int group, int64_t unit, int n);
   /* After each round of at most `groups` units, by all threads at once, groups 0 .. active - 1 having results; may be NULL. */
   void (*merge)(void *arg, struct br_crew *crew, int active, struct br_part part);
+  /* During the last round, again and again by the calling thread alone: in groups 0 .. active - 1 the gradients from float `from` on are final. May be NULL. */
+  void (*settled)(void *arg, struct br_crew *crew, int active, size_t from);
 };
 /* Returns the first failure of reading data, with its message in the calling thread. */
 int br_crew_run(struct br_crew *crew, const struct br_crew_work *work);

@@ -1,5 +1,5 @@
-/* One optimiser step: the rank's units forward and backward, rounded onto the grid, summed over ranks in one all-reduce, and the update that every
- * rank makes alike. */
+/* One optimiser step: the rank's units forward and backward, rounded onto the grid, summed over ranks in buckets, and the update that every rank makes
+ * alike. */
 #include "train/learner.h"
 #include "train/statistics.h"
 
@@ -28,16 +28,16 @@ void br_tally_merge(struct br_tally *tally, const struct br_tally *other) {
 
 /* --- sums ------------------------------------------------------------------------------------------------------------------ */
 
-static size_t sums_count(const struct br_graph *graph) { return graph->trained_floats + 2 * graph->statistic_floats + BR_SCALAR_COUNT; }
+static size_t sums_count(const struct br_graph *graph) { return graph->trained_floats + 2 * graph->statistic_floats + BR_SCALAR_ROOM; }
 
 size_t br_step_sums_bytes(const struct br_graph *graph) { return sizeof(int64_t) * sums_count(graph); }
 
 int br_step_sums_open(struct br_step_sums *sums, const struct br_graph *graph) {
   sums->count = sums_count(graph);
   BR_TRY(br_memory_alloc(sums->count, sizeof(int64_t), "exact sums", &sums->block));
-  sums->grid = sums->block;
+  sums->scalars = sums->block;
+  sums->grid = sums->scalars + BR_SCALAR_ROOM;
   sums->pairs = (struct br_pair *)(sums->grid + graph->trained_floats);
-  sums->scalars = sums->grid + graph->trained_floats + 2 * graph->statistic_floats;
   return BR_OK;
 }
 
@@ -67,10 +67,32 @@ struct br_wishes br_step_sums_wishes(const struct br_step_sums *sums) { return (
 
 size_t br_learner_bytes(const struct br_graph *graph) { return br_step_sums_bytes(graph) + sizeof(float) * graph->trained_floats; }
 
+/* What is known first goes first: statistics after the forward pass, the gradients from the last on, the scalars with the first ones. */
+static void fill_buckets(struct br_learner *learner) {
+  struct br_buckets *buckets = &learner->buckets;
+  struct br_step_sums *sums = &learner->sums;
+  size_t border[BR_BUCKETS], n = learner->graph->trained_floats;
+  int parts = br_buckets_cut(n, border);
+  bool floats = learner->options->reduce_float;
+  buckets->bucket[buckets->count++] = (struct br_bucket){.data = sums->pairs, .n = 2 * learner->graph->statistic_floats, .type = BR_COMM_I64, .first = n, .last = n};
+  for (int k = 0; k < parts; k++) {
+    struct br_bucket bucket = {.first = border[k + 1], .last = border[k], .n = border[k] - border[k + 1], .type = floats ? BR_COMM_F32 : BR_COMM_I64};
+    bucket.data = floats ? (void *)(learner->gradient + bucket.first) : sums->grid + bucket.first;
+    buckets->bucket[buckets->count++] = bucket;
+  }
+  struct br_bucket scalars = {.data = sums->scalars, .n = BR_SCALAR_ROOM, .type = BR_COMM_I64};
+  if (floats)
+    buckets->bucket[buckets->count++] = scalars;
+  else /* the first gradients lie behind them */
+    buckets->bucket[buckets->count - 1].data = sums->scalars, buckets->bucket[buckets->count - 1].n += BR_SCALAR_ROOM;
+}
+
 int br_learner_open(struct br_learner *learner, const struct br_graph *graph, const struct br_train_options *options, struct br_optimiser *optimiser, float *trained, float *statistics) {
   *learner = (struct br_learner){.graph = graph, .options = options, .optimiser = optimiser, .trained = trained, .statistics = statistics};
   BR_TRY(br_step_sums_open(&learner->sums, graph));
-  return br_memory_alloc(graph->trained_floats, sizeof(float), "gradient", &learner->gradient);
+  BR_TRY(br_memory_alloc(graph->trained_floats, sizeof(float), "gradient", &learner->gradient));
+  fill_buckets(learner);
+  return BR_OK;
 }
 
 void br_learner_close(struct br_learner *learner) {
@@ -98,14 +120,19 @@ static int argmax(const float *x, int n) {
   return best;
 }
 
-/* Scalars by one thread, the rest split between all. */
-void br_learner_collect(struct br_learner *learner, const struct br_crew *crew, int group, int64_t units, struct br_part part) {
+/* A group's gradients [first, last), of a step of so many units. */
+static void collect_gradients(struct br_learner *learner, struct br_exec *exec, size_t first, size_t last, int64_t units, struct br_part part) {
+  float largest = br_grid_add(br_exec_gradient(exec) + first, learner->sums.grid + first, BR_GRID_SHIFT, last - first, part);
+  if (!(largest < (float)br_grid_limit(units))) __atomic_store_n(&learner->sums.scalars[BR_SCALAR_BAD], 1, __ATOMIC_RELAXED);
+}
+
+static void collect_statistics(struct br_learner *learner, struct br_exec *exec, struct br_part part) {
+  br_statistics_add(learner->graph, br_exec_batch_statistics(exec), 1, learner->sums.pairs, part);
+}
+
+static void collect_tally(struct br_learner *learner, const struct br_crew *crew, int group) {
   const struct br_graph *graph = learner->graph;
   struct br_exec *exec = crew->exec[group];
-  float largest = br_grid_add(br_exec_gradient(exec), learner->sums.grid, BR_GRID_SHIFT, graph->trained_floats, part);
-  if (!(largest < (float)br_grid_limit(units))) __atomic_store_n(&learner->sums.scalars[BR_SCALAR_BAD], 1, __ATOMIC_RELAXED);
-  br_statistics_add(graph, br_exec_batch_statistics(exec), 1, learner->sums.pairs, part);
-  if (part.index != 0) return;
   int classes = br_shape_channels(&graph->nodes[graph->output].shape);
   const float *losses = br_exec_losses(exec), *output = br_exec_output(exec);
   double sum = 0; /* of a unit: one chain, always in the same order */
@@ -116,6 +143,13 @@ void br_learner_collect(struct br_learner *learner, const struct br_crew *crew, 
   br_sum_add(&learner->tally.loss, sum);
   br_sum_carry(&learner->tally.loss);
   learner->tally.samples += crew->n[group];
+}
+
+/* Scalars by one thread, the rest split between all. */
+void br_learner_collect(struct br_learner *learner, const struct br_crew *crew, int group, int64_t units, struct br_part part) {
+  collect_gradients(learner, crew->exec[group], 0, learner->graph->trained_floats, units, part);
+  collect_statistics(learner, crew->exec[group], part);
+  if (part.index == 0) collect_tally(learner, crew, group);
 }
 
 static void pull_to_anchor(struct br_learner *learner, struct br_part part) {
@@ -167,6 +201,7 @@ int br_learner_check(const struct br_learner *learner, const struct br_crew *cre
 /* What the threads of a step share. */
 struct shared_step {
   struct br_learner *learner;
+  struct br_comm *comm;
   const struct br_order *order;
   const struct br_step *step;
   struct br_barrier *barrier;
@@ -181,7 +216,37 @@ static int step_samples(void *arg, int64_t unit, uint64_t *index, uint64_t *posi
 
 static void step_merge(void *arg, struct br_crew *crew, int active, struct br_part part) {
   struct shared_step *shared = arg;
-  for (int g = 0; g < active; g++) br_learner_collect(shared->learner, crew, g, shared->step->count, part);
+  struct br_learner *learner = shared->learner;
+  const struct br_buckets *buckets = &learner->buckets;
+  for (int g = 0; g < active; g++) {
+    if (buckets->begun == 0) {
+      br_learner_collect(learner, crew, g, shared->step->count, part);
+    } else { /* the rest of it */
+      collect_gradients(learner, crew->exec[g], 0, buckets->bucket[buckets->begun - 1].first, shared->step->count, part);
+      if (part.index == 0) collect_tally(learner, crew, g);
+    }
+  }
+}
+
+static void begin_bucket(struct br_learner *learner, struct br_comm *comm) {
+  const struct br_bucket *next = &learner->buckets.bucket[learner->buckets.begun];
+  if (next->type == BR_COMM_F32) br_grid_get(learner->sums.grid + next->first, 0x1p-40, learner->gradient + next->first, next->last - next->first, BR_PART_ALL);
+  br_buckets_begin(&learner->buckets, comm);
+}
+
+/* The buckets whose numbers are all there, but the last, which wait for the tally. */
+static void step_settled(void *arg, struct br_crew *crew, int active, size_t from) {
+  struct shared_step *shared = arg;
+  struct br_learner *learner = shared->learner;
+  struct br_buckets *buckets = &learner->buckets;
+  for (const struct br_bucket *next = &buckets->bucket[buckets->begun]; next->first > 0 && from <= next->first; next++) {
+    for (int g = 0; g < active; g++) {
+      if (buckets->begun == 0) collect_statistics(learner, crew->exec[g], BR_PART_ALL);
+      collect_gradients(learner, crew->exec[g], next->first, next->last, shared->step->count, BR_PART_ALL);
+    }
+    begin_bucket(learner, shared->comm);
+  }
+  br_buckets_progress(buckets, shared->comm);
 }
 
 static void clear_member(void *arg, struct br_part part) { br_learner_clear(((struct shared_step *)arg)->learner, part); }
@@ -191,42 +256,34 @@ static void update_member(void *arg, struct br_part part) {
   br_learner_update(shared->learner, shared->barrier, shared->step->count, shared->step->lr, part);
 }
 
-/* The gradient as floats, the rest exactly: what --reduce float trades. */
-static int sum_floats(struct br_learner *learner, struct br_comm *comm) {
-  struct br_step_sums *sums = &learner->sums;
-  size_t n = learner->graph->trained_floats;
-  learner->summed_floats = true;
-  br_grid_get(sums->grid, 0x1p-40, learner->gradient, n, BR_PART_ALL);
-  BR_TRY(br_comm_sum_f32(comm, learner->gradient, n));
-  return br_comm_sum_i64(comm, sums->block + n, sums->count - n);
-}
-
+/* What the backward pass has not begun. */
 static int sum_over_ranks(struct br_learner *learner, struct br_comm *comm) {
+  struct br_buckets *buckets = &learner->buckets;
   if (br_comm_size(comm) == 1) return BR_OK;
-  double start = br_clock_seconds();
-  int status = learner->options->reduce_float ? sum_floats(learner, comm) : br_comm_sum_i64(comm, learner->sums.block, learner->sums.count);
-  learner->communicate_seconds += br_clock_seconds() - start;
-  return status;
+  while (buckets->begun < buckets->count) begin_bucket(learner, comm);
+  return br_buckets_finish(buckets, comm);
 }
 
 int br_learner_step(struct br_learner *learner, struct br_comm *comm, struct br_crew *crew, const struct br_order *order, struct br_step *step) {
-  struct shared_step shared = {.learner = learner, .order = order, .step = step, .barrier = &crew->barrier};
+  bool alone = br_comm_size(comm) == 1;
+  struct shared_step shared = {.learner = learner, .comm = comm, .order = order, .step = step, .barrier = &crew->barrier};
   struct br_tally before = learner->tally;
   learner->tally = (struct br_tally){0};
+  learner->summed_floats = learner->options->reduce_float && !alone;
+  learner->buckets.seconds = 0;
   br_team_run(crew->team, clear_member, &shared);
-  struct br_crew_work work = {
-      .arg = &shared, .first = step->mine_first, .last = step->mine_last, .epoch = order->epoch, .samples = step_samples, .merge = step_merge, .run = br_learner_run(learner, order, step)};
+  struct br_crew_work work = {.arg = &shared, .first = step->mine_first, .last = step->mine_last, .epoch = order->epoch, .samples = step_samples, .merge = step_merge, .settled = alone ? NULL : step_settled, .run = br_learner_run(learner, order, step)};
   int status = br_crew_run(crew, &work);
+  crew->compute_seconds -= learner->buckets.seconds;
   int64_t units = step->mine_last - step->mine_first, used = units < crew->groups ? units : crew->groups;
   if (status == BR_OK) status = br_learner_check(learner, crew, 0, (int)used, order, step);
-  if (status == BR_OK) {
+  if (status == BR_OK)
     br_step_sums_put(&learner->sums, &learner->tally);
-  } else { /* told to all by the sum, then agreed on */
-    memset(learner->sums.block, 0, learner->sums.count * sizeof(int64_t));
+  else /* told to all by the sum, then agreed on */
     learner->sums.scalars[BR_SCALAR_BAD] = 1;
-  }
   br_step_sums_wish(&learner->sums, &step->wishes);
   BR_TRY(sum_over_ranks(learner, comm));
+  learner->communicate_seconds += learner->buckets.seconds;
   step->wishes = br_step_sums_wishes(&learner->sums);
   if (learner->sums.scalars[BR_SCALAR_BAD] != 0) return br_comm_agree(comm, status);
   learner->tally = br_step_sums_tally(&learner->sums);

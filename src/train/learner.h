@@ -3,6 +3,7 @@
 #ifndef TRAIN_LEARNER_H
 #define TRAIN_LEARNER_H
 
+#include "train/buckets.h"
 #include "train/crew.h"
 #include "train/optimiser.h"
 
@@ -15,16 +16,16 @@ struct br_tally {
 };
 void br_tally_merge(struct br_tally *tally, const struct br_tally *other);
 
-/* Sums between units and ranks, all integers, in one block so that one all-reduce carries them: the grid (gradients, or weights to be
- * averaged), then the pairs of batch-norm statistics, then the scalars. */
+/* Sums between units and ranks, all integers, in one block, the last to be known first: the scalars, the grid (gradients, or weights to be averaged), the pairs
+ * of batch-norm statistics. */
 struct br_step_sums {
   int64_t *block;
   size_t count;          /* int64 in it */
+  int64_t *scalars;      /* BR_SCALAR_ROOM */
   int64_t *grid;         /* graph->trained_floats */
   struct br_pair *pairs; /* graph->statistic_floats: mean, and E[x^2] in the place of the variance */
-  int64_t *scalars;
 };
-enum { BR_SCALAR_BAD, BR_SCALAR_STOP, BR_SCALAR_SAVE, BR_SCALAR_SAMPLES, BR_SCALAR_RIGHT, BR_SCALAR_LOSS /* a br_sum of 8 */, BR_SCALAR_COUNT = BR_SCALAR_LOSS + 8 };
+enum { BR_SCALAR_BAD, BR_SCALAR_STOP, BR_SCALAR_SAVE, BR_SCALAR_SAMPLES, BR_SCALAR_RIGHT, BR_SCALAR_LOSS /* a br_sum of 8 */, BR_SCALAR_ROOM = 16 /* so that the grid is aligned */ };
 int br_step_sums_open(struct br_step_sums *sums, const struct br_graph *graph);
 size_t br_step_sums_bytes(const struct br_graph *graph);
 void br_step_sums_close(struct br_step_sums *sums);
@@ -47,6 +48,7 @@ struct br_learner {
   const float *anchor;            /* FedProx: the weights it is pulled to; NULL: none; borrowed */
   float *gradient;                /* of the batch, after summing */
   struct br_step_sums sums;
+  struct br_buckets buckets; /* of the sums, where there are several ranks */
   struct br_tally tally;   /* grows with every step */
   struct br_update update; /* of the step under way */
   double communicate_seconds;
@@ -88,7 +90,8 @@ void br_learner_update(struct br_learner *learner, struct br_barrier *barrier, i
 /* Fails naming the tensor to blame where the last step's sums are bad: some gradient among the crew's groups first .. last - 1 is not a number or too large. */
 int br_learner_check(const struct br_learner *learner, const struct br_crew *crew, int first, int last, const struct br_order *order, const struct br_step *step);
 
-/* One whole step on all ranks: the rank's units on the groups of its crew, one all-reduce, and the update that every rank makes alike. Collective. */
+/* One whole step on all ranks: the rank's units on the groups of its crew, their sums over ranks, and the update that every rank makes alike. By the
+ * thread that owns the communicator. Collective. */
 int br_learner_step(struct br_learner *learner, struct br_comm *comm, struct br_crew *crew, const struct br_order *order, struct br_step *step);
 
 #endif

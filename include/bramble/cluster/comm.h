@@ -35,10 +35,11 @@ int br_comm_sum_f32(struct br_comm *comm, float *x, size_t n);
 /* x[i] = maximum over ranks. Collective. */
 int br_comm_max_i64(struct br_comm *comm, int64_t *x, size_t n);
 
-/* The sum again, begun now and finished by br_comm_wait; x is not to be touched between. At most BR_COMM_PENDING at once.
+/* These again, begun now and finished by br_comm_wait; x is not to be touched between. At most BR_COMM_PENDING at once.
  * br_comm_progress moves the begun ones on without waiting. Collective: begun and waited for in the same order by all. */
 #define BR_COMM_PENDING 64
-int br_comm_sum_i64_start(struct br_comm *comm, int64_t *x, size_t n, int *request);
+enum br_comm_type { BR_COMM_I64, BR_COMM_I32, BR_COMM_F32, BR_COMM_I64_MAX };
+int br_comm_reduce_start(struct br_comm *comm, void *x, size_t n, enum br_comm_type type, int *request);
 int br_comm_wait(struct br_comm *comm, int request);
 int br_comm_progress(struct br_comm *comm);
 

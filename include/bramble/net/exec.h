@@ -36,6 +36,13 @@ int br_exec_plan(const struct br_graph *graph, const struct br_exec_options *opt
 int br_exec_open(const struct br_graph *graph, const struct br_exec_options *options, struct br_exec **out);
 void br_exec_close(struct br_exec *exec); /* NULL does nothing */
 
+/* How far a run in TRAIN is, for those who want its results before it ends. */
+struct br_exec_watch {
+  size_t settled; /* written (released) by the run: the gradients from this float of the trained block on are final; all of trained_floats: the forward pass is over */
+  void (*step)(void *arg); /* called by member 0 whenever it was written; may be NULL */
+  void *arg;
+};
+
 /* One run, filled by the caller. */
 struct br_run {
   const float *trained, *statistics; /* parameter blocks; not read where the exec runs a prepared net */
@@ -52,6 +59,7 @@ struct br_run {
   uint64_t seed;
   uint32_t step;
   uint64_t position;
+  struct br_exec_watch *watch; /* TRAIN: kept up to date; borrowed; NULL: nobody watches */
 };
 
 /* Runs forward (INFER, STATS) or forward and backward (TRAIN). Every member calls it with its part of {index, members} and the
