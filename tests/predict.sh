@@ -22,6 +22,24 @@ for ranks in 2 3 5; do # one net in stages over the ranks
   mpiexec -n $ranks "$bramble" predict m.safetensors --data shapes:64,101 --part test --stages auto --threads 1 --out s.csv > s.log 2>&1 || { cat s.log; fail "$ranks stages"; }
   cmp 1.csv s.csv || fail "$ranks stages give other bytes"
 done
+# Cut short by kill -9, gone on with on other ranks: the same bytes, and nothing is answered twice.
+many="predict m.safetensors --data shapes:64,6000 --part test"
+"$bramble" $many --out many.csv > many.log 2>&1 || { cat many.log; fail "6000 samples"; }
+ls many.csv.part.* 2> /dev/null && fail "a finished run left its journal"
+"$bramble" $many --threads 1 --out cut.csv > cut.log 2>&1 & pid=$!
+for i in $(seq 600); do [ "$(stat -c %s cut.csv.part.0 2> /dev/null || echo 0)" -gt 20000 ] && break; sleep 0.02; done
+kill -KILL $pid && wait $pid 2> /dev/null
+[ ! -e cut.csv ] && [ -s cut.csv.part.0 ] || fail "the run was over before it was killed, or left no journal"
+printf 'torn' >> cut.csv.part.0
+cp cut.csv.part.0 other.csv.part.7
+mpiexec -n 3 "$bramble" $many --threads 1 --resume --out cut.csv > cut.log 2>&1 || { cat cut.log; fail "going on"; }
+grep -qE "cut.csv: [1-9][0-9]* of 1500 chunks were answered before" cut.log || fail "what was there was not used: $(cat cut.log)"
+cmp many.csv cut.csv || fail "a run that was cut short and gone on with gives other bytes"
+ls cut.csv.part.* 2> /dev/null && fail "a journal is left"
+"$bramble" $many --limit 4000 --resume --out other.csv > other.log 2>&1 || { cat other.log; fail "a journal of other data"; }
+grep -q "other.csv: 0 of" other.log && grep -q "are not of this model" other.log || fail "a journal of other data was used: $(cat other.log)"
+"$bramble" $many --resume > wrong.log 2>&1 && fail "--resume without --out was taken"
+
 "$bramble" plan predict m.safetensors --nodes 2 --memory 25MB > plan.log 2>&1
 [ $? = 5 ] && [ "$(wc -l < plan.log)" = 1 ] || fail "a net that does not fit: exit 5 and one line were expected: $(cat plan.log)"
 "$bramble" plan predict m.safetensors --nodes 2 --memory 100MB --json | grep -q '"stages"' || fail "plan"

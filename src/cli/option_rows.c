@@ -107,7 +107,7 @@ const struct option_row option_rows[] = {
     {"until-accuracy", OPTION_FLOAT, "0", 0, 1, NULL, TRAINING, "stop once the test accuracy is at least this (0: never); the time to it is in the result", "--until-accuracy 0.9"},
     {"checkpoint-every", OPTION_TEXT, "10min", 0, 0, "N|Nmin", TRAINING, "optimiser steps, trees or rounds, or minutes between checkpoints beside --out (0: only when stopped)", "--checkpoint-every 1000"},
     {"checkpoints", OPTION_INT, "2", 1, 1000, NULL, TRAINING, "checkpoints kept, the newest ones", "--checkpoints 3"},
-    {"resume", OPTION_FLAG, NULL, 0, 0, NULL, TRAINING, "go on from the newest checkpoint of --out, if there is one, on any number of ranks and threads", "--resume"},
+    {"resume", OPTION_FLAG, NULL, 0, 0, NULL, TRAINING | FOR_PREDICT, "go on from the newest checkpoint of --out, if there is one, on any number of ranks and threads; predict: from the chunks that were answered", "--resume"},
     /* machine */
     {"balance", OPTION_TEXT, "equal", 0, 0, "equal|auto|LIST", TRAINING, "units each rank takes: equal, by speed measured each epoch, or in given proportion; not seen in the result", "--balance 1,1,0.5"},
     {"reduce", OPTION_CHOICE, "exact", 0, 0, "exact|float", TRAINING, "sums between ranks: exact, or of floats: half the bytes, other bits on other numbers of ranks", "--reduce float"},

@@ -3,6 +3,7 @@
 #include "cli/setup.h"
 #include "cli/stages.h"
 
+#include <bramble/base/hash.h>
 #include <bramble/base/memory.h>
 #include <bramble/base/text.h>
 #include <bramble/net/cut.h>
@@ -26,6 +27,9 @@ struct task {
   int32_t *label_of; /* class of the data -> class of the net, -1 where it has none; NULL: no accuracy */
   double *seconds;   /* per run */
   int runs;
+  struct br_preprocess preprocess;
+  struct br_journal_options journal;
+  bool has_journal;
   int64_t *rss; /* per rank */
 };
 
@@ -81,6 +85,7 @@ static int open_all(struct cli *cli, struct task *t) {
   loader.preprocess.resize_shorter = pictures ? (int)option_int(o, "resize-shorter") : 0;
   if (!option_given(o, "mean") && !option_given(o, "std")) BR_TRY(setup_read_preprocess(t->model, &loader.preprocess));
   loader.dataset = t->data;
+  t->preprocess = loader.preprocess;
   BR_TRY(br_loader_open(&loader, &t->loader));
   if (!t->staged) BR_TRY(br_predictor_open(t->prepared, t->data, t->loader, t->team, &t->predictor));
   t->names = setup_class_names(t->model);
@@ -177,22 +182,51 @@ static void print_results(struct cli *cli, const struct task *t) {
   json_decref(ranks);
 }
 
+/* Everything that an answer follows from, as one number. */
+static int journal_key(struct cli *cli, const struct task *t, uint64_t *key) {
+  const struct br_preprocess *p = &t->preprocess;
+  const char *subject = cli->options.subjects[0];
+  char text[400];
+  struct br_map map;
+  int n = snprintf(text, sizeof text, "%s %016llx %d %dx%dx%d %d", br_file_exists(subject) ? "file" : subject, (unsigned long long)br_dataset_info(t->data)->fingerprint, option_flag(&cli->options, "exact"), p->H, p->W, p->C, p->resize_shorter);
+  for (int c = 0; c < 4; c++) n += snprintf(text + n, sizeof text - (size_t)n, " %.9g %.9g", (double)p->mean[c], (double)p->std[c]);
+  *key = br_hash64(0, text, strlen(text));
+  if (!br_file_exists(subject)) return BR_OK;
+  BR_TRY(br_map_open(subject, &map));
+  *key = br_hash64(*key, map.data, map.bytes);
+  br_map_close(&map);
+  return BR_OK;
+}
+
+/* One run writes a file, so it can be gone on with. */
+static int open_journal(struct cli *cli, struct task *t) {
+  const struct options *o = &cli->options;
+  t->journal = (struct br_journal_options){.path = option_text(o, "out"), .resume = option_flag(o, "resume")};
+  if (t->journal.resume && (!t->journal.path || t->runs > 1 || t->staged)) BR_FAIL(BR_ERROR_USAGE, "--resume goes on with one run that writes --out FILE, without --stages");
+  if (!t->journal.path || t->runs > 1 || t->staged) return BR_OK;
+  t->has_journal = true;
+  return journal_key(cli, t, &t->journal.key);
+}
+
 static int run(struct cli *cli, struct task *t) {
   BR_TRY(br_comm_agree(cli->comm, open_all(cli, t)));
+  BR_TRY(br_comm_agree(cli->comm, open_journal(cli, t)));
   BR_TRY(br_comm_agree_equal(cli->comm, br_dataset_info(t->data)->fingerprint, "the data"));
   for (int r = 0; r < t->runs; r++) {
     br_memory_free(t->answers);
     if (t->staged)
       BR_TRY(br_stages_run(cli->comm, t->team, t->prepared, t->data, t->loader, &t->answers, &t->seconds[r]));
     else
-      BR_TRY(br_predictor_run(t->predictor, cli->comm, &t->answers, &t->seconds[r]));
+      BR_TRY(br_predictor_run(t->predictor, cli->comm, t->has_journal ? &t->journal : NULL, &t->answers, &t->seconds[r]));
     cli_progress(cli, (double)(r + 1) / t->runs, "run %d of %d", r + 1, t->runs);
   }
   cli_progress_end(cli);
   int64_t mine = (int64_t)br_memory_peak_rss_bytes();
   BR_TRY(br_comm_allgather(cli->comm, &mine, sizeof mine, t->rss));
   if (cli->speaks) print_results(cli, t);
-  return br_comm_agree(cli->comm, cli->speaks ? write_answers(cli, t) : BR_OK);
+  BR_TRY(br_comm_agree(cli->comm, cli->speaks ? write_answers(cli, t) : BR_OK));
+  if (t->has_journal) br_journal_remove(t->journal.path);
+  return BR_OK;
 }
 
 int predict_data(struct cli *cli) {

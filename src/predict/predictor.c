@@ -1,6 +1,7 @@
 /* Predictions over a data set. Every thread has an exec and takes a chunk of samples by itself: reading, resizing, net, answers. A rank draws as many chunks
  * from the counter as it has threads, and again when they are done. A net whose weights are streamed has one exec, and all threads work inside its pictures. */
 #include "predict/answer.h"
+#include "predict/journal.h"
 
 #include <bramble/base/clock.h>
 #include <bramble/base/error.h>
@@ -38,6 +39,7 @@ struct br_predictor {
   struct br_answer *found; /* by this rank in this run, in the order they were made; room for all samples */
   size_t n_found;
   struct br_counter *counter;
+  struct br_journal *journal; /* NULL: none */
   int64_t first; /* chunk of this round */
   int status;    /* first failure of a run, with its message */
   char message[1024];
@@ -118,6 +120,8 @@ static void do_chunk(struct br_predictor *p, struct seat *seat, struct br_part p
     *answer = (struct br_answer){.sample = (int64_t)index[i], .label = seat->label[i]};
     br__answer_pick(scores + (size_t)i * (size_t)p->classes, p->classes, answer);
   }
+  int status = p->journal ? br__journal_add(p->journal, first / CHUNK, p->found + at, n) : BR_OK;
+  if (status != BR_OK) fail(p, status);
 }
 
 static void member(void *arg, struct br_part part) {
@@ -134,23 +138,30 @@ static void member(void *arg, struct br_part part) {
     uint64_t first = (uint64_t)(p->first + seat) * CHUNK;
     br_barrier_wait(&p->barrier, part.count); /* all have seen the same */
     if (over) return;
-    if (first < count) do_chunk(p, &p->seats[seat], (struct br_part){part.index % members, members}, first, count);
+    if (first < count && !(p->journal && br__journal_has(p->journal, first / CHUNK))) do_chunk(p, &p->seats[seat], (struct br_part){part.index % members, members}, first, count);
     br_barrier_wait(&p->barrier, part.count);
   }
 }
 
-int br_predictor_run(struct br_predictor *p, struct br_comm *comm, struct br_answer **answers, double *seconds) {
+int br_predictor_run(struct br_predictor *p, struct br_comm *comm, const struct br_journal_options *journal, struct br_answer **answers, double *seconds) {
+  const uint64_t count = br_dataset_info(p->dataset)->count;
   *answers = NULL;
   p->n_found = 0;
   p->status = BR_OK;
-  BR_TRY(br_counter_open(comm, &p->counter));
-  BR_TRY(br_comm_barrier(comm));
-  double start = br_clock_seconds();
-  br_team_run(p->team, member, p);
-  BR_TRY(br_comm_barrier(comm));
-  *seconds = br_clock_seconds() - start;
-  br_counter_close(p->counter);
+  p->journal = NULL;
+  if (journal) BR_TRY(br__journal_open(comm, journal, (count + CHUNK - 1) / CHUNK, CHUNK, p->found, &p->n_found, &p->journal));
+  int status = br_counter_open(comm, &p->counter);
+  if (status == BR_OK) status = br_comm_barrier(comm);
+  if (status == BR_OK) {
+    double start = br_clock_seconds();
+    br_team_run(p->team, member, p);
+    status = br_comm_barrier(comm);
+    *seconds = br_clock_seconds() - start;
+    br_counter_close(p->counter);
+  }
+  br__journal_close(p->journal);
+  BR_TRY(status);
   if (p->status != BR_OK) br_error_set(p->status, "%s", p->message);
   BR_TRY(br_comm_agree(comm, p->status));
-  return br_comm_agree(comm, br__answers_collect(comm, p->found, p->n_found, (size_t)br_dataset_info(p->dataset)->count, answers));
+  return br_comm_agree(comm, br__answers_collect(comm, p->found, p->n_found, (size_t)count, answers));
 }

@@ -27,8 +27,18 @@ int br_predictor_chunk(void);
 int br_predictor_open(const struct br_prepared *net, struct br_dataset *dataset, struct br_loader *loader, struct br_team *team, struct br_predictor **out);
 void br_predictor_close(struct br_predictor *predictor); /* NULL does nothing */
 
+/* Where a run keeps what it has answered, so that it can go on when it was cut short: files PATH.part.RANK. `key` stands for everything that the answers follow
+ * from (model, data, settings): what other keys have left is not used. */
+struct br_journal_options {
+  const char *path; /* of the result; borrowed */
+  uint64_t key;
+  bool resume; /* begin with what is there */
+};
+/* Removes the journals of a result that is complete. Not collective: each rank its own view of the folder. */
+void br_journal_remove(const char *path);
+
 /* One pass over the data set. On rank 0, *answers (count of the data set; br_memory_free) are the samples' in order; NULL elsewhere. `seconds` is the time of
- * all ranks together, without the gathering of the answers. Errors: those of reading, and BR_ERROR_COMM. Collective. */
-int br_predictor_run(struct br_predictor *predictor, struct br_comm *comm, struct br_answer **answers, double *seconds);
+ * all ranks together, without the gathering of the answers. `journal` may be NULL: none. Errors: those of reading, and BR_ERROR_COMM. Collective. */
+int br_predictor_run(struct br_predictor *predictor, struct br_comm *comm, const struct br_journal_options *journal, struct br_answer **answers, double *seconds);
 
 #endif
