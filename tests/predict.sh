@@ -40,6 +40,18 @@ ls cut.csv.part.* 2> /dev/null && fail "a journal is left"
 grep -q "other.csv: 0 of" other.log && grep -q "are not of this model" other.log || fail "a journal of other data was used: $(cat other.log)"
 "$bramble" $many --resume > wrong.log 2>&1 && fail "--resume without --out was taken"
 
+# One of three ranks is killed: the run ends, with a line that names it, and is gone on with.
+mpiexec -n 3 "$bramble" $many --limit 0 --threads 1 --out dead.csv > dead.log 2>&1 & launcher=$!
+for i in $(seq 600); do [ -s dead.csv.part.2 ] && break; sleep 0.02; done
+for pid in $(pgrep -f "^$bramble predict .*--out dead.csv"); do # its guard's child that writes the journal of rank 1
+  ls -l /proc/$pid/fd 2> /dev/null | grep -q "dead.csv.part.1$" && kill -KILL $pid
+done
+wait $launcher 2> /dev/null
+code=$?
+[ $code != 0 ] && grep -q "rank 1 (.*) was ended by signal 9 .*--resume" dead.log || fail "a killed rank was not named (exit code $code): $(cat dead.log)"
+mpiexec -n 2 "$bramble" $many --threads 1 --resume --out dead.csv > dead.log 2>&1 || { cat dead.log; fail "going on without the dead rank"; }
+cmp many.csv dead.csv || fail "a run whose rank was killed and gone on with gives other bytes"
+
 "$bramble" plan predict m.safetensors --nodes 2 --memory 25MB > plan.log 2>&1
 [ $? = 5 ] && [ "$(wc -l < plan.log)" = 1 ] || fail "a net that does not fit: exit 5 and one line were expected: $(cat plan.log)"
 "$bramble" plan predict m.safetensors --nodes 2 --memory 100MB --json | grep -q '"stages"' || fail "plan"

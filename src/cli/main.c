@@ -1,5 +1,6 @@
 /* The door: finds the verb, joins the cluster, runs, and turns a failure into one line and an exit code. */
 #include "cli/cli.h"
+#include "cli/guard.h"
 
 #include <bramble/base/clock.h>
 #include <bramble/base/text.h>
@@ -153,6 +154,7 @@ static int run_verb(const struct verb *verb, int argc, char **argv) {
     options_free(&cli.options);
     return code;
   }
+  if (verb->bit == FOR_PREDICT) guard_rank(launched_rank(), option_given(&cli.options, "out") ? ": --resume goes on from what was answered" : "");
   status = br_cluster_start(&argc, &argv, &cli.comm);
   if (status != BR_OK) return launched_rank() == 0 ? fail(status) : br_status_exit_code(status);
   cli.speaks = br_comm_rank(cli.comm) == 0;
