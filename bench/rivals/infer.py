@@ -1,4 +1,5 @@
-"""A rival's inference of one ONNX file on a CPU, float32: prints images per second, median and best; seconds from the start of the process to the first answer; peak RSS in MB.
+"""A rival's inference of one ONNX file on a CPU, float32: prints images per second, median and best; seconds from the start of the process to the first answer; peak RSS in MB;
+processor milliseconds a picture, which other work on the machine disturbs least.
 
 usage: infer.py onnxruntime|openvino FILE.onnx THREADS [--seconds S]
 Needs numpy and the engine. One process with batch 1; bench/compare starts as many as a workload says and adds them up."""
@@ -43,10 +44,12 @@ first = time.time() - start
 for _ in range(3):
     run()
 times = []
+processor = time.process_time()
 begin = time.time()
 while time.time() - begin < args.seconds or len(times) < 5:
     t = time.time()
     run()
     times.append(time.time() - t)
+processor = (time.process_time() - processor) / len(times)
 times.sort()
-print(f"{1 / times[len(times) // 2]:.2f} {1 / times[0]:.2f} {first:.3f} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f}")
+print(f"{1 / times[len(times) // 2]:.2f} {1 / times[0]:.2f} {first:.3f} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} {processor * 1000:.3f}")
