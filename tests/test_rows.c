@@ -241,14 +241,14 @@ static void test_rows_to_come(void **state) {
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     double answer[2];
     for (int k = 0; k < 2; k++) {
-      if (br_table_predict_row(k ? again : model, rows[i][k], &report) != BR_OK) fail_msg("%s", br_error_message());
+      if (br_table_predict_row(k ? again : model, rows[i][k], 0, &report) != BR_OK) fail_msg("%s", br_error_message());
       answer[k] = json_real_value(json_object_get(report, "prediction"));
       json_decref(report);
     }
     assert_true(fabs(answer[0] - answer[1]) < 1e-9 && fabs(answer[0]) > 1); /* the mean of double is that of a = 3.2 */
   }
-  assert_int_equal(br_table_predict_row(again, "b=4", &report), BR_ERROR_USAGE); /* a column of its own making */
-  assert_int_equal(br_table_predict_row(again, "a=word", &report), BR_ERROR_DATA);
+  assert_int_equal(br_table_predict_row(again, "b=4", 0, &report), BR_ERROR_USAGE); /* a column of its own making */
+  assert_int_equal(br_table_predict_row(again, "a=word", 0, &report), BR_ERROR_DATA);
   br_table_model_close(model);
   br_table_model_close(again);
   br_task_close(&data);

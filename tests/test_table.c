@@ -321,7 +321,7 @@ static void test_measures(void **state) {
   near(fact(report, NULL, "rmse"), fact(fitted, NULL, "rmse"), 1e-9);
   char out[80];
   snprintf(out, sizeof out, "%s/p.csv", folder);
-  assert_int_equal(br_table_predict_csv(comm, team, model, table, false, out, NULL), BR_OK);
+  assert_int_equal(br_table_predict_csv(comm, team, model, table, 0, out, NULL), BR_OK);
   file = fopen(out, "r");
   char line[64];
   assert_non_null(fgets(line, sizeof line, file));
@@ -336,10 +336,10 @@ static void test_measures(void **state) {
   fclose(file);
   unlink(out);
   json_t *row;
-  assert_int_equal(br_table_predict_row(model, "x=10", &row), BR_OK);
+  assert_int_equal(br_table_predict_row(model, "x=10", 0, &row), BR_OK);
   near(json_number_value(json_object_get(row, "prediction")), 20, 0.05);
   json_decref(row);
-  assert_int_equal(br_table_predict_row(model, "z=10", &row), BR_ERROR_USAGE);
+  assert_int_equal(br_table_predict_row(model, "z=10", 0, &row), BR_ERROR_USAGE);
   br_table_close(table);
   br_table_model_close(model);
   json_decref(report);

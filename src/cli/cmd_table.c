@@ -271,11 +271,13 @@ int table_eval(struct cli *cli) {
   return status;
 }
 
+static unsigned what_to_write(struct cli *cli) { return (option_flag(&cli->options, "probabilities") ? BR_PREDICT_PROBABILITIES : 0) | (option_flag(&cli->options, "explain") ? BR_PREDICT_EXPLANATION : 0); }
+
 static int predict_row(struct cli *cli, const char *row) {
   struct br_table_model *model = NULL;
   json_t *report = NULL;
   int status = br_table_model_open(cli->options.subjects[0], &model);
-  if (status == BR_OK) status = br_table_predict_row(model, row, &report);
+  if (status == BR_OK) status = br_table_predict_row(model, row, what_to_write(cli), &report);
   if (status == BR_OK) table_report(cli, report);
   br_table_model_close(model);
   return status;
@@ -290,7 +292,7 @@ static int predict_file(struct cli *cli) {
   if (!out) BR_FAIL(BR_ERROR_USAGE, "--out is missing: the CSV file for the predictions");
   int status = br_comm_agree(cli->comm, cli_open_team(cli, &team));
   if (status == BR_OK) status = open_both(cli, team, NULL, &model, &table);
-  if (status == BR_OK) status = br_table_predict_csv(cli->comm, team, model, table, option_flag(&cli->options, "probabilities"), out, &unknown);
+  if (status == BR_OK) status = br_table_predict_csv(cli->comm, team, model, table, what_to_write(cli), out, &unknown);
   if (status == BR_OK && unknown) br_warn("%llu values are categories the model does not know; they count as missing", (unsigned long long)unknown);
   if (status == BR_OK) table_report(cli, json_pack("{s:s,s:I,s:I}", "file", out, "rows", (json_int_t)br_table_rows(table), "unknown_categories", (json_int_t)unknown));
   br_table_close(table);

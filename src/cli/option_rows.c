@@ -55,6 +55,7 @@ const struct option_row option_rows[] = {
     {"unscaled", OPTION_FLAG, NULL, 0, 0, NULL, TABLE_MODEL, "kmeans: distances in the columns' own units, not each scaled to deviation 1", "--unscaled"},
     {"rows", OPTION_INT, "10000", 1, 1e12, NULL, FOR_DATA, "make: rows of the table", "--rows 9585316"},
     {"row", OPTION_TEXT, NULL, 0, 0, "VALUES", FOR_PREDICT, "tables: one row to predict, name=value with commas between", "--row model_year=2015,odometer=60000"},
+    {"explain", OPTION_FLAG, NULL, 0, 0, NULL, FOR_PREDICT, "trees, forests, boosting: each column's share of the score (Shapley values)", "--explain"},
     {"probabilities", OPTION_FLAG, NULL, 0, 0, NULL, FOR_PREDICT, "tables: one column for every class's probability", "--probabilities"},
     /* net */
     {"width", OPTION_FLOAT, "0", 0, 16, NULL, NET, "channel multiplier of a zoo net (0: its own)", "--width 0.5"},

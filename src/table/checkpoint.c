@@ -3,6 +3,7 @@
 #include <bramble/base/error.h>
 #include <bramble/base/log.h>
 #include <bramble/base/memory.h>
+#include <bramble/base/random.h>
 #include <bramble/store/file.h>
 
 #include "checkpoint.h"
@@ -13,12 +14,27 @@
 #include <string.h>
 #include <unistd.h>
 
+/* A sum over rows, the same on any number of ranks, that other roles of rows would change: of 32 random bits a row. */
+static int hash_roles(struct br_comm *comm, const struct br_task *task, uint64_t *out) {
+  int64_t sum = 0;
+  uint32_t word[4];
+  for (size_t b = 0; b < br_table_blocks(task->table); b++)
+    for (size_t i = 0; i < br_table_block_rows(task->table, b); i++) {
+      br_random_block(0, BR_RANDOM_SPLIT, 3, br_table_block_first(task->table, b) + i, 0, word);
+      sum += word[task->rows->role[b][i] & 3] & 0x7FFFFFFF;
+    }
+  BR_TRY(br_comm_sum_i64(comm, &sum, 1));
+  *out = (uint64_t)sum;
+  return BR_OK;
+}
+
 int br__checkpoint_open(struct br_comm *comm, const struct br_task *task, const struct br_checkpoint_settings *settings, struct br__checkpoint *out) {
-  *out = (struct br__checkpoint){.settings = *settings, .seed = task->seed, .rows = task->rows->train, .last_time = br_clock_seconds()};
+  *out = (struct br__checkpoint){.settings = *settings, .seed = task->seed, .last_time = br_clock_seconds()};
   if (!settings->path) return BR_OK;
   size_t bytes = strlen(settings->path) + sizeof ".checkpoint";
   BR_TRY(br_comm_agree(comm, br_memory_alloc(bytes, 1, "name of the checkpoint", &out->path)));
   snprintf(out->path, bytes, "%s.checkpoint", settings->path);
+  BR_TRY(hash_roles(comm, task, &out->rows));
   return br_table_fingerprint(comm, task->table, &out->table);
 }
 

@@ -10,7 +10,7 @@ struct br__checkpoint {
   struct br_checkpoint_settings settings;
   char *path;        /* NULL: none are made */
   uint64_t table;    /* fingerprint */
-  uint64_t seed, rows;
+  uint64_t seed, rows; /* a hash of which ones are trained on */
   double last_time;
   size_t last_count;
 };

@@ -6,6 +6,7 @@
 #include <bramble/table/evaluate.h>
 #include <bramble/table/task.h>
 
+#include "explain.h"
 #include "model.h"
 
 #include <math.h>
@@ -20,7 +21,7 @@ struct predicting {
   const struct br_table_model *model;
   const struct br_table *table;
   struct br__encoder encoder;
-  bool all_classes;
+  unsigned what;
   size_t first, last; /* blocks of this batch */
   char *text[BATCH];
   size_t bytes[BATCH];
@@ -51,28 +52,33 @@ static void put_text(FILE *out, const char *text) {
 }
 
 static void put_answer(const struct predicting *p, FILE *out, const double *answer) {
-  if (isnan(answer[0])) { /* a number it needs is missing */
-    fputs("\n", out);
-    return;
-  }
+  if (isnan(answer[0])) return; /* a number it needs is missing */
   if (p->model->target.type != BR_COLUMN_CATEGORY) {
-    fprintf(out, "%.10g\n", answer[0]);
+    fprintf(out, "%.10g", answer[0]);
     return;
   }
   size_t best = likeliest(answer, p->model->outputs);
   put_text(out, p->model->target.categories[best]);
   fprintf(out, ",%.10g", answer[best]);
-  for (size_t c = 0; p->all_classes && c < p->model->outputs; c++) fprintf(out, ",%.10g", answer[c]);
-  putc('\n', out);
+  for (size_t c = 0; p->what & BR_PREDICT_PROBABILITIES && c < p->model->outputs; c++) fprintf(out, ",%.10g", answer[c]);
+}
+
+/* room: the shares of all features, and what br__explain needs behind them. */
+static void put_explanation(const struct predicting *p, FILE *out, const double *x, const double *answer, double *room) {
+  double base;
+  br__explain(p->model, likeliest(answer, p->model->outputs), x, room, &base, room + p->model->n_features);
+  fprintf(out, ",%.10g", base);
+  for (size_t f = 0; f < p->model->n_features; f++) fprintf(out, ",%.10g", room[f]);
 }
 
 static void predict_part(void *arg, struct br_part part) {
   struct predicting *p = arg;
   (void)part;
   size_t largest = br_table_largest_block(p->table), features = p->encoder.n_features;
-  double *x = NULL, *rest = NULL;
+  double *x = NULL, *rest = NULL, *room = NULL;
   uint64_t unknown = 0;
   int status = br_memory_alloc(largest * features, sizeof *x, "rows of a block", &x);
+  if (status == BR_OK && p->what & BR_PREDICT_EXPLANATION) status = br_memory_alloc(features + br__explain_bytes(p->model) / sizeof *room + 1, sizeof *room, "explanations", &room);
   if (status == BR_OK) status = br_memory_alloc(largest + BR__ROWS_AT_ONCE * p->model->outputs, sizeof *rest, "rows of a block", &rest);
   for (size_t b; status == BR_OK && (b = p->first + atomic_fetch_add(&p->next, 1)) < p->last;) {
     FILE *out = open_memstream(&p->text[b - p->first], &p->bytes[b - p->first]);
@@ -84,7 +90,11 @@ static void predict_part(void *arg, struct br_part part) {
     for (size_t first = 0, n = br_table_block_rows(p->table, b); first < n; first += BR__ROWS_AT_ONCE) {
       size_t rows = n - first < BR__ROWS_AT_ONCE ? n - first : BR__ROWS_AT_ONCE;
       br_table_model_predict_rows(p->model, x + first * features, rows, rest + largest);
-      for (size_t i = 0; i < rows; i++) put_answer(p, out, rest + largest + i * p->model->outputs);
+      for (size_t i = 0; i < rows; i++) {
+        put_answer(p, out, rest + largest + i * p->model->outputs);
+        if (room) put_explanation(p, out, x + (first + i) * features, rest + largest + i * p->model->outputs, room);
+        putc('\n', out);
+      }
     }
     if (fclose(out) != 0) status = BR_ERROR_MEMORY;
   }
@@ -92,6 +102,7 @@ static void predict_part(void *arg, struct br_part part) {
   atomic_fetch_add(&p->unknown, unknown);
   br_memory_free(x);
   br_memory_free(rest);
+  br_memory_free(room);
 }
 
 static void free_batch(struct predicting *p) {
@@ -114,14 +125,16 @@ static int make_batch(struct predicting *p, struct br_team *team, size_t first) 
 }
 
 static void write_header(const struct predicting *p, FILE *out) {
-  if (p->model->target.type != BR_COLUMN_CATEGORY) {
-    fputs("prediction\n", out);
-    return;
-  }
-  fputs("prediction,probability", out);
-  for (size_t c = 0; p->all_classes && c < p->model->outputs; c++) {
+  bool classes = p->model->target.type == BR_COLUMN_CATEGORY;
+  fputs(classes ? "prediction,probability" : "prediction", out);
+  for (size_t c = 0; classes && p->what & BR_PREDICT_PROBABILITIES && c < p->model->outputs; c++) {
     putc(',', out);
     put_text(out, p->model->target.categories[c]);
+  }
+  if (p->what & BR_PREDICT_EXPLANATION) fputs(",base", out);
+  for (size_t f = 0; p->what & BR_PREDICT_EXPLANATION && f < p->model->n_features; f++) {
+    putc(',', out);
+    put_text(out, p->model->features[f].name);
   }
   putc('\n', out);
 }
@@ -174,9 +187,15 @@ static int begin_file(const struct predicting *p, const char *path, struct br_wr
   return status;
 }
 
-int br_table_predict_csv(struct br_comm *comm, struct br_team *team, const struct br_table_model *model, const struct br_table *table, bool all_classes, const char *path, uint64_t *unknown) {
-  struct predicting p = {.model = model, .table = table, .all_classes = all_classes};
+static int check_explainable(const struct br_table_model *model, unsigned what) {
+  if (!(what & BR_PREDICT_EXPLANATION) || br__explain_possible(model)) return BR_OK;
+  BR_FAIL(BR_ERROR_USAGE, "--explain: is for trees, forests and boosting; inspect shows what a %s model weighs", br_table_model_kind_name(model->kind));
+}
+
+int br_table_predict_csv(struct br_comm *comm, struct br_team *team, const struct br_table_model *model, const struct br_table *table, unsigned what, const char *path, uint64_t *unknown) {
+  struct predicting p = {.model = model, .table = table, .what = what};
   struct br_writer *writer = NULL;
+  BR_TRY(check_explainable(model, what));
   int status = br__encoder_open(model, table, false, &p.encoder);
   if (status == BR_OK && br_comm_rank(comm) == 0) status = begin_file(&p, path, &writer);
   status = br_comm_agree(comm, status);
@@ -276,8 +295,24 @@ static json_t *row_report(const struct br_table_model *model, double *answer) {
   return report;
 }
 
+static int add_explanation(const struct br_table_model *model, size_t output, const double *x, json_t *report) {
+  size_t p = model->n_features;
+  double *room, base, score;
+  BR_TRY(br_memory_alloc(p + br__explain_bytes(model) / sizeof *room + 1, sizeof *room, "an explanation", &room));
+  br__explain(model, output, x, room, &base, room + p);
+  json_t *features = json_object();
+  score = base;
+  for (size_t f = 0; f < p; f++) {
+    json_object_set_new(features, model->features[f].name, json_real(room[f]));
+    score += room[f];
+  }
+  json_object_set_new(report, "explanation", json_pack("{s:f,s:f,s:o}", "base", base, "score", score, "features", features));
+  br_memory_free(room);
+  return BR_OK;
+}
+
 /* The model's answer for the first row of a table. */
-static int answer_first(const struct br_table_model *model, const struct br_table *table, json_t **report) {
+static int answer_first(const struct br_table_model *model, const struct br_table *table, unsigned what, json_t **report) {
   struct br__encoder encoder;
   size_t p = model->n_features;
   uint64_t unknown = 0;
@@ -287,24 +322,27 @@ static int answer_first(const struct br_table_model *model, const struct br_tabl
   if (status == BR_OK) {
     br__encoder_rows(&encoder, 0, x, x + p + model->outputs, &unknown);
     br_table_model_predict(model, x, x + p);
+    size_t best = likeliest(x + p, model->outputs);
     *report = row_report(model, x + p);
+    if (what & BR_PREDICT_EXPLANATION) status = add_explanation(model, best, x, *report);
     br_memory_free(x);
   }
   br__encoder_close(&encoder);
   return status;
 }
 
-int br_table_predict_row(const struct br_table_model *model, const char *row, json_t **report) {
+int br_table_predict_row(const struct br_table_model *model, const char *row, unsigned what, json_t **report) {
   struct br_comm *self = NULL;
   struct br_team *team = NULL;
   struct br_table *table = NULL;
   char *text = NULL;
+  BR_TRY(check_explainable(model, what));
   int status = row_as_csv(model, row, &text);
   if (status == BR_OK) status = br_comm_open_self(&self);
   if (status == BR_OK) status = br_team_open(1, &team);
   struct br_csv_options csv = {.text = text, .path = "--row", .separator = ',', .header = 1};
   if (status == BR_OK) status = br_table_read_for(self, team, model, &csv, NULL, &table);
-  if (status == BR_OK) status = answer_first(model, table, report);
+  if (status == BR_OK) status = answer_first(model, table, what, report);
   br_table_close(table);
   br_team_close(team);
   br_comm_close(self);

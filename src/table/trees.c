@@ -174,21 +174,17 @@ int br__trees_take(const struct br__trees *t, size_t tree, struct br__nodes *out
   return BR_OK;
 }
 
+bool br__tree_goes_left(const struct br__trees *t, int32_t node, const double *x) {
+  double value = x[t->feature[node]];
+  if (isnan(value)) return t->flags[node] & BR__MISSING_LEFT;
+  if (!(t->flags[node] & BR__IS_SET)) return value <= t->threshold[node];
+  uint32_t code = (uint32_t)value;
+  return t->sets[(size_t)t->set[node] + 4 + code / 8] >> (code % 8) & 1;
+}
+
 int32_t br__tree_leaf(const struct br__trees *t, size_t tree, const double *x) {
   int32_t i = t->root[tree];
-  while (t->feature[i] >= 0) {
-    double value = x[t->feature[i]];
-    bool left;
-    if (isnan(value)) {
-      left = t->flags[i] & BR__MISSING_LEFT;
-    } else if (t->flags[i] & BR__IS_SET) {
-      uint32_t code = (uint32_t)value;
-      left = t->sets[(size_t)t->set[i] + 4 + code / 8] >> (code % 8) & 1;
-    } else {
-      left = value <= t->threshold[i];
-    }
-    i = left ? t->left[i] : t->right[i];
-  }
+  while (t->feature[i] >= 0) i = br__tree_goes_left(t, i, x) ? t->left[i] : t->right[i];
   return i;
 }
 

@@ -66,6 +66,8 @@ int br__trees_make(const struct br__nodes *lists, size_t n_trees, struct br__tre
 void br__trees_free(struct br__trees *trees);
 /* The leaf a row falls into. */
 int32_t br__tree_leaf(const struct br__trees *trees, size_t tree, const double *x);
+/* Where a row goes at a node that is no leaf. */
+bool br__tree_goes_left(const struct br__trees *trees, int32_t node, const double *x);
 /* Depth of a tree (a single leaf: 0) and its leaves. */
 void br__tree_size(const struct br__trees *trees, size_t tree, size_t *depth, size_t *leaves);
 

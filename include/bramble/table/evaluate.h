@@ -13,13 +13,19 @@
  * Errors: BR_ERROR_DATA where columns lack. Collective. */
 int br_table_evaluate(struct br_comm *comm, struct br_team *team, const struct br_table_model *model, const struct br_table *table, const struct br_rows *rows, json_t *report);
 
+/* What is written of each row beside the answer; both may be asked for. */
+enum { BR_PREDICT_PROBABILITIES = 1, BR_PREDICT_EXPLANATION = 2 };
+
 /* Writes the answer for every row as CSV, in input order: a column prediction; for classes prediction, probability and, with
- * `all_classes`, one column for each class. `path` is written by rank 0, complete or not at all. *unknown (may be NULL) counts
+ * BR_PREDICT_PROBABILITIES, one column for each class. With BR_PREDICT_EXPLANATION (trees, forests, boosting): base and one column a feature, which
+ * add up to the answer of a number or the probability of the class predicted; for boosting to its score before the link (log odds of
+ * the second class where there are two). `path` is written by rank 0, complete or not at all. *unknown (may be NULL) counts
  * categories the model does not know. Collective. */
-int br_table_predict_csv(struct br_comm *comm, struct br_team *team, const struct br_table_model *model, const struct br_table *table, bool all_classes, const char *path, uint64_t *unknown);
+int br_table_predict_csv(struct br_comm *comm, struct br_team *team, const struct br_table_model *model, const struct br_table *table, unsigned what, const char *path, uint64_t *unknown);
 
 /* The answer for one row written as "year=2015,odometer=60000,fuel=gas": features not named are missing. *report gets
- * prediction, and for classes probability and probabilities {class: p} of the ten likeliest. Not collective. */
-int br_table_predict_row(const struct br_table_model *model, const char *row, json_t **report);
+ * prediction, for classes probability and probabilities {class: p} of the ten likeliest, and with BR_PREDICT_EXPLANATION explanation {base, score,
+ * features {name: share}}. Not collective. */
+int br_table_predict_row(const struct br_table_model *model, const char *row, unsigned what, json_t **report);
 
 #endif
