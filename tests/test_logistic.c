@@ -3,16 +3,17 @@
 
 #include <bramble/base/random.h>
 
-static int train(double l2, struct br_table_model **model) {
+static int train_with(struct br_logistic_settings settings, struct br_table_model **model, json_t *report) {
   struct br_task_data data;
   struct br_task_options options = {.csv = {.path = path, .header = 1}, .target = "y", .missing = BR_MISSING_DROP, .train_share = 1, .seed = 1};
-  struct br_logistic_settings settings = {.l2 = l2};
   *model = NULL;
   BR_TRY(br_task_open(comm, team, &options, &data));
-  int status = br_logistic_train(comm, team, &data.task, &settings, model, NULL);
+  int status = br_logistic_train(comm, team, &data.task, &settings, model, report);
   br_task_close(&data);
   return status;
 }
+
+static int train(double l2, struct br_table_model **model) { return train_with((struct br_logistic_settings){.l2 = l2}, model, NULL); }
 
 /* With one category as the only feature and no penalty, the model's probabilities are each category's shares. */
 static void test_shares(void **state) {
@@ -82,6 +83,73 @@ static void test_score_equations(void **state) {
   }
 }
 
+/* Of a table of two by two counts the error of the log odds ratio is the root of the sum of their inverses (Woolf 1955). */
+static void test_standard_error(void **state) {
+  (void)state;
+  static const int counts[2][2] = {{30, 12}, {9, 25}};
+  struct br_table_model *model;
+  FILE *file = fopen(path, "w");
+  fprintf(file, "k,y\n");
+  for (int k = 0; k < 2; k++)
+    for (int c = 0; c < 2; c++)
+      for (int i = 0; i < counts[k][c]; i++) fprintf(file, "k%d,c%d\n", k, c);
+  fclose(file);
+  json_t *report = json_object();
+  assert_int_equal(train_with((struct br_logistic_settings){0}, &model, report), BR_OK);
+  const json_t *against = json_object_get(json_object_get(report, "against_base"), "c1");
+  near(fact(against, "coefficients", "k=k1"), log(25. * 30 / (9. * 12)), 1e-8);
+  near(fact(against, "standard_errors", "k=k1"), sqrt(1. / 30 + 1. / 12 + 1. / 9 + 1. / 25), 1e-6);
+  br_table_model_close(reopened(model));
+  br_table_model_close(model);
+  json_decref(report);
+}
+
+/* The optimum with l1: a weight that is not 0 has a slope of l1 against it, one that is 0 a slope of at most l1. */
+static void test_l1(void **state) {
+  (void)state;
+  enum { ROWS = 300, COLUMNS = 6 };
+  static double x[ROWS][COLUMNS];
+  static int y[ROWS];
+  struct br_random random = br_random_open(31, BR_RANDOM_TEST, 0, 0);
+  FILE *file = fopen(path, "w");
+  fprintf(file, "a,b,c,d,e,f,y\n");
+  for (int i = 0; i < ROWS; i++) {
+    for (int k = 0; k < COLUMNS; k++) {
+      x[i][k] = rint(100 * (double)br_random_normal(&random) * (k + 1)) / 100;
+      fprintf(file, "%.2f,", x[i][k]);
+    }
+    y[i] = x[i][0] * 2 - x[i][1] + 2 * (double)br_random_normal(&random) > 0;
+    fprintf(file, "c%d\n", y[i]);
+  }
+  fclose(file);
+  for (int strong = 0; strong < 2; strong++) {
+    double l1 = strong ? 25 : 4;
+    struct br_table_model *model;
+    json_t *report = json_object();
+    int zeros = 0;
+    assert_int_equal(train_with((struct br_logistic_settings){.l1 = l1, .l2 = 0.5}, &model, report), BR_OK);
+    for (int k = 0; k < COLUMNS; k++) {
+      const char name[2] = {(char)('a' + k), 0};
+      double mean = 0, square = 0, slope = 0, p[2], w = fact(json_object_get(json_object_get(report, "against_base"), "c1"), "coefficients", name);
+      for (int i = 0; i < ROWS; i++) mean += x[i][k] / ROWS;
+      for (int i = 0; i < ROWS; i++) square += (x[i][k] - mean) * (x[i][k] - mean) / ROWS;
+      for (int i = 0; i < ROWS; i++) {
+        br_table_model_predict(model, x[i], p);
+        slope += (p[1] - y[i]) * (x[i][k] - mean) / sqrt(square);
+      }
+      w *= sqrt(square); /* of the scaled column */
+      zeros += w == 0;
+      if (w == 0)
+        assert_true(fabs(slope) <= l1 * (1 + 1e-9));
+      else
+        assert_true(fabs(slope + 0.5 * w + l1 * (w > 0 ? 1 : -1)) < 1e-5);
+    }
+    assert_true(strong ? zeros >= 3 && zeros <= 5 : zeros < 4);
+    br_table_model_close(model);
+    json_decref(report);
+  }
+}
+
 static void test_refusals(void **state) {
   (void)state;
   struct br_table_model *model;
@@ -98,6 +166,6 @@ static void test_refusals(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_shares), cmocka_unit_test(test_score_equations), cmocka_unit_test(test_refusals)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_shares), cmocka_unit_test(test_score_equations), cmocka_unit_test(test_standard_error), cmocka_unit_test(test_l1), cmocka_unit_test(test_refusals)};
   return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -43,7 +43,7 @@ const struct option_row option_rows[] = {
     {"extra", OPTION_FLAG, NULL, 0, 0, NULL, TABLE_MODEL, "forest: extremely randomised trees: all rows, random cuts", "--extra"},
     {"max-leaves", OPTION_INT, "0", 0, 65536, NULL, TABLE_MODEL, "boost: the best leaf is split next, up to so many (0: level by level)", "--max-leaves 31"},
     {"l2", OPTION_FLOAT, "1", 0, 1e300, NULL, TABLE_MODEL, "boost: penalty on the squares of leaf values; logistic: of the weights of scaled columns", "--l2 0"},
-    {"l1", OPTION_FLOAT, "0", 0, 1e300, NULL, TABLE_MODEL, "boost: what brings sums of derivatives nearer to 0, so that weak leaves answer 0", "--l1 0.5"},
+    {"l1", OPTION_FLOAT, "0", 0, 1e300, NULL, TABLE_MODEL, "boost: what brings sums of derivatives nearer to 0, so that weak leaves answer 0; logistic: penalty on the weights of scaled columns, which makes some 0", "--l1 0.5"},
     {"bins", OPTION_INT, "255", 2, 65535, NULL, TABLE_MODEL, "boost: bins of a number column", "--bins 1024"},
     {"monotone", OPTION_TEXT, NULL, 0, 0, "LIST", TABLE_MODEL, "boost: the answer may only rise (1) or fall (-1) where these columns rise", "--monotone model_year=1,odometer=-1"},
     {"quantile", OPTION_FLOAT, "0.5", 0, 1, NULL, TABLE_MODEL, "boost: the quantile of --loss quantile", "--quantile 0.9"},

@@ -104,7 +104,7 @@ static int learn_trees(struct cli *cli, struct br_team *team, bool forest, const
 int table_learn(struct cli *cli, struct br_team *team, enum br_table_model_kind kind, const struct br_task *task, struct br_table_model **model, json_t *report) {
   const struct options *o = &cli->options;
   struct br_linear_settings linear = {.ridge = option_float(o, "ridge"), .lasso = option_float(o, "lasso"), .l1_ratio = option_float(o, "l1-ratio")};
-  struct br_logistic_settings logistic = {.l2 = option_float(o, "l2")};
+  struct br_logistic_settings logistic = {.l1 = option_float(o, "l1"), .l2 = option_float(o, "l2")};
   struct br_kmeans_settings kmeans = {.clusters = (size_t)option_int(o, "clusters"), .iterations = (int)option_int(o, "iterations"), .unscaled = option_flag(o, "unscaled")};
   switch (kind) {
     case BR_TABLE_LINEAR: return br_linear_train(cli->comm, team, task, &linear, model, report);

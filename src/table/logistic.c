@@ -25,6 +25,7 @@ struct logistic {
   size_t *offset;           /* [features]: a feature's first weight */
   double *weights;          /* [n_sets][n_weights] */
   double *intercept;        /* [n_sets] */
+  double *errors;           /* [n_sets][n_weights]: standard errors; NaN where there is none */
 };
 
 /* --- the model ----------------------------------------------------------------------------------------------------------- */
@@ -33,7 +34,8 @@ static size_t logistic_tensors(const struct br_table_model *model, struct br_ten
   const struct logistic *body = model->body;
   e[0] = (struct br_tensor_entry){.name = "weights", .type = BR_F64, .dims = 1, .shape = {body->n_sets * body->n_weights}, .data = body->weights};
   e[1] = (struct br_tensor_entry){.name = "intercept", .type = BR_F64, .dims = 1, .shape = {body->n_sets}, .data = body->intercept};
-  return 2;
+  e[2] = (struct br_tensor_entry){.name = "standard_errors", .type = BR_F64, .dims = 1, .shape = {body->n_sets * body->n_weights}, .data = body->errors};
+  return 3;
 }
 
 static void logistic_free(struct br_table_model *model) {
@@ -41,6 +43,7 @@ static void logistic_free(struct br_table_model *model) {
   br_memory_free(body->offset);
   br_memory_free(body->weights);
   br_memory_free(body->intercept);
+  br_memory_free(body->errors);
   br_memory_free(body);
   model->body = NULL;
 }
@@ -59,6 +62,7 @@ static int new_body(struct br_table_model *model, struct logistic **out) {
   }
   if (!br_size_mul(body->n_sets, body->n_weights, &all)) BR_FAIL(BR_ERROR_MEMORY, "too many weights");
   BR_TRY(br_memory_alloc(all, sizeof *body->weights, "weights", &body->weights));
+  BR_TRY(br_memory_alloc(all, sizeof *body->errors, "weights", &body->errors));
   return br_memory_alloc(body->n_sets, sizeof *body->intercept, "weights", &body->intercept);
 }
 
@@ -70,6 +74,8 @@ static int logistic_load(struct br_table_model *model, const struct br_safetenso
   memcpy(body->weights, data, body->n_sets * body->n_weights * sizeof(double));
   BR_TRY(br__model_tensor(file, "intercept", BR_F64, body->n_sets, &data, NULL));
   memcpy(body->intercept, data, body->n_sets * sizeof(double));
+  BR_TRY(br__model_tensor(file, "standard_errors", BR_F64, body->n_sets * body->n_weights, &data, NULL));
+  memcpy(body->errors, data, body->n_sets * body->n_weights * sizeof(double));
   return BR_OK;
 }
 
@@ -105,19 +111,20 @@ static void logistic_describe(const struct br_table_model *model, json_t *into) 
   const struct logistic *body = model->body;
   json_t *classes = json_object();
   for (size_t s = 0; s < body->n_sets; s++) {
-    json_t *coefficients = json_object(), *odds = json_object();
+    json_t *coefficients = json_object(), *odds = json_object(), *errors = json_object();
     for (size_t f = 0; f < model->n_features; f++) {
       const struct br_table_model_column *feature = &model->features[f];
       bool category = feature->type == BR_COLUMN_CATEGORY;
       for (size_t k = category; k < (category ? feature->n_categories : 1); k++) {
         char name[512];
-        double w = body->weights[s * body->n_weights + body->offset[f] + k], ratio = br__exp(w);
+        double w = body->weights[s * body->n_weights + body->offset[f] + k], ratio = br__exp(w), error = body->errors[s * body->n_weights + body->offset[f] + k];
         snprintf(name, sizeof name, category ? "%s=%s" : "%s", feature->name, category ? feature->categories[k] : "");
         json_object_set_new(coefficients, name, json_real(w));
         json_object_set_new(odds, name, isfinite(ratio) ? json_real(ratio) : json_null());
+        json_object_set_new(errors, name, isfinite(error) ? json_real(error) : json_null());
       }
     }
-    json_object_set_new(classes, model->target.categories[s + 1], json_pack("{s:f,s:o,s:o}", "intercept", body->intercept[s], "coefficients", coefficients, "odds", odds));
+    json_object_set_new(classes, model->target.categories[s + 1], json_pack("{s:f,s:o,s:o,s:o}", "intercept", body->intercept[s], "coefficients", coefficients, "odds", odds, "standard_errors", errors));
   }
   json_object_set_new(into, "base_class", json_string(model->target.categories[0]));
   json_object_set_new(into, "against_base", classes);
@@ -137,7 +144,8 @@ struct fit {
   size_t *term;              /* [n_weights]: the term of a weight, 0 for a base */
   double *mean, *deviation;  /* [features]: 0 and 1 for categories */
   double *b, *trial;         /* [n] */
-  double unit_g, unit_h, l2, largest;
+  double *error;             /* [n]: standard errors at the last step; NaN with l1 */
+  double unit_g, unit_h, l1, l2;
   bool second;               /* second derivatives are wanted, not only the loss */
   /* per thread */
   int64_t **sums;            /* [n + n n]: gradient, second derivatives */
@@ -277,8 +285,28 @@ static int evaluate(struct fit *f, bool second, double *loss) {
   if (second) BR_TRY(br_comm_sum_i64(f->comm, f->sums[0], n_sums));
   *loss = br_sum_value(&f->loss[0]);
   for (size_t i = 0; i < f->n; i++)
-    if (i % f->n_terms) *loss += f->l2 / 2 * f->trial[i] * f->trial[i];
+    if (i % f->n_terms) *loss += f->l2 / 2 * f->trial[i] * f->trial[i] + f->l1 * fabs(f->trial[i]);
   return BR_OK;
+}
+
+/* The step with l1: the smallest of the quadratic A about b plus l1 |weights|, coordinate by coordinate until none moves (Friedman, Hastie, Tibshirani
+ * 2010), beginning at b. Weights that are to be 0 become exactly that. */
+static void shrink_step(const struct fit *f, const br__wide *A, const br__wide *c, double *step) {
+  size_t n = f->n;
+  for (size_t i = 0; i < n; i++) step[i] = 0; /* of b less its new value */
+  for (int sweep = 0; sweep < 10000; sweep++) {
+    double moved = 0;
+    for (size_t i = 0; i < n; i++) {
+      double slope = (double)c[i], curve = (double)A[i * n + i], l1 = i % f->n_terms ? f->l1 : 0;
+      if (!(curve > 0)) continue;
+      for (size_t k = 0; k < n; k++) slope -= (double)A[i * n + k] * step[k];
+      double now = f->b[i] - step[i], best = now - slope / curve, rest = fabs(best) - l1 / curve;
+      best = rest <= 0 ? 0 : best < 0 ? -rest : rest;
+      if (fabs(best - now) > moved) moved = fabs(best - now);
+      step[i] = f->b[i] - best;
+    }
+    if (moved < SMALL_STEP / 100) break;
+  }
 }
 
 /* The Newton step at b from the sums: (H + l2) step = gradient + l2 b. */
@@ -301,7 +329,11 @@ static int solve_step(struct fit *f, double *step) {
     A[i * n + i] += penalised ? (br__wide)f->l2 : 0;
   }
   if (status == BR_OK) status = br__solve(A, n, n, c, 0, x, inverse, excluded);
-  for (size_t i = 0; status == BR_OK && i < n; i++) step[i] = (double)x[i];
+  for (size_t i = 0; status == BR_OK && i < n; i++) {
+    step[i] = (double)x[i];
+    f->error[i] = f->l1 > 0 || excluded[i] ? (double)NAN : sqrt((double)inverse[i]);
+  }
+  if (status == BR_OK && f->l1 > 0) shrink_step(f, A, c, step);
   br_memory_free(A);
   br_memory_free(c);
   br_memory_free(x);
@@ -350,6 +382,7 @@ static int open_fit(struct fit *f) {
   BR_TRY(br_memory_alloc(p, sizeof *f->deviation, "columns", &f->deviation));
   BR_TRY(br_memory_alloc(f->n, sizeof *f->b, "weights", &f->b));
   BR_TRY(br_memory_alloc(f->n, sizeof *f->trial, "weights", &f->trial));
+  BR_TRY(br_memory_alloc(f->n, sizeof *f->error, "weights", &f->error));
   BR_TRY(br_memory_alloc(threads, sizeof *f->sums, "threads", &f->sums));
   BR_TRY(br_memory_alloc(threads, sizeof *f->room, "threads", &f->room));
   BR_TRY(br_memory_alloc(threads, sizeof *f->moments, "threads", &f->moments));
@@ -379,6 +412,7 @@ static void close_fit(struct fit *f) {
   br_memory_free(f->deviation);
   br_memory_free(f->b);
   br_memory_free(f->trial);
+  br_memory_free(f->error);
   br__encoder_close(&f->encoder);
 }
 
@@ -393,6 +427,7 @@ static void keep_weights(const struct fit *f, struct logistic *body) {
         size_t term = f->term[body->offset[k] + c];
         double w = term ? b[term] / f->deviation[k] : 0;
         body->weights[s * body->n_weights + body->offset[k] + c] = w;
+        body->errors[s * body->n_weights + body->offset[k] + c] = term ? f->error[s * f->n_terms + term] / f->deviation[k] : (double)NAN;
         body->intercept[s] -= w * f->mean[k];
       }
     }
@@ -409,6 +444,7 @@ static int fit_model(struct fit *f, struct br_table_model *model) {
   BR_TRY(iterate(f, &steps, &settled));
   if (!settled) br_warn("logistic: %d steps did not settle; the classes may be told apart without error, which --l2 above 0 keeps finite", steps);
   keep_weights(f, body);
+  json_object_set_new(model->settings, "l1", json_real(f->l1));
   json_object_set_new(model->settings, "l2", json_real(f->l2));
   json_object_set_new(model->settings, "steps", json_integer(steps));
   return BR_OK;
@@ -421,7 +457,7 @@ int br_logistic_train(struct br_comm *comm, struct br_team *team, const struct b
     BR_FAIL(BR_ERROR_USAGE, "the target %s is a number; give --types %s=category to predict classes", name, name);
   }
   BR_TRY(br_comm_agree(comm, br__model_create(BR_TABLE_LOGISTIC, task->table, task->features, task->n_features, task->target, out)));
-  struct fit f = {.comm = comm, .team = team, .task = task, .model = *out, .l2 = settings->l2};
+  struct fit f = {.comm = comm, .team = team, .task = task, .model = *out, .l1 = settings->l1, .l2 = settings->l2};
   int status = fit_model(&f, *out);
   close_fit(&f);
   if (status != BR_OK) {

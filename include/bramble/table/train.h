@@ -35,12 +35,12 @@ struct br_linear_settings {
 };
 int br_linear_train(struct br_comm *comm, struct br_team *team, const struct br_task *task, const struct br_linear_settings *settings, struct br_table_model **out, json_t *report);
 
-/* Logistic regression: the smallest sum of log losses + l2 |w|^2 / 2, w the weights of columns scaled to mean 0 and deviation 1 (the intercept is not
+/* Logistic regression: the smallest sum of log losses + l2 |w|^2 / 2 + l1 |w|_1, w the weights of columns scaled to mean 0 and deviation 1 (the intercept is not
  * penalised), by Newton's method. The first class is the base; every other one has weights against it. Categories become 0/1
  * columns, the first one is the base. Rows must not lack a feature. Report: rows, steps, base_class, against_base {class: intercept,
- * coefficients, odds}. Errors: BR_ERROR_DATA for one class, or more than 1,000 weights. */
+ * coefficients, odds, standard_errors}; the errors are those of the (penalised) likelihood's curvature, null with l1. Errors: BR_ERROR_DATA for one class, or more than 1,000 weights. */
 struct br_logistic_settings {
-  double l2;
+  double l1, l2;
 };
 int br_logistic_train(struct br_comm *comm, struct br_team *team, const struct br_task *task, const struct br_logistic_settings *settings, struct br_table_model **out, json_t *report);
 
