@@ -29,6 +29,7 @@ for place in $places; do
   run quantile boost --target y --trees 5 --loss quantile --quantile 0.8 --bins 1000 --validation 0.2 --patience 2
   run poisson boost --target y --trees 5 --loss poisson --max-leaves 9
   run weights boost --target class --features a,b --trees 4 --class-weights balanced --l1 1 --monotone a=1
+  run pruned tree --target class --max-leaves 40 --prune 0.002
   run logistic logistic --target class --features b,kind --l1 20
   run boost boost --target class --features a,b --trees 3
   "${launch[@]}" "$bramble" predict m.safetensors --data t.csv --explain --threads $threads --out why.csv --quiet </dev/null >/dev/null || fail "explanations on $n ranks"

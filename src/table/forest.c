@@ -7,6 +7,7 @@
 
 #include "checkpoint.h"
 #include "gather.h"
+#include "prune.h"
 #include "tree.h"
 
 #include <math.h>
@@ -82,6 +83,7 @@ static void grow_part(void *arg, struct br_part part) {
     if (weight) draw_rows(g->task, (uint32_t)k, g->rows, weight);
     br__grower_fill(grower, NULL, g->sorted, weight, (uint32_t)k);
     int status = br__grower_run(grower, 0, &g->trees[k]);
+    if (status == BR_OK) status = br__nodes_prune(&g->trees[k], g->settings->tree.max_leaves, g->settings->tree.prune, (double)g->rows, br_table_categories(g->task->table, g->task->target));
     if (status != BR_OK) atomic_store(&g->status, status);
   }
 }

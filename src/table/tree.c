@@ -4,6 +4,7 @@
 #include <bramble/table/train.h>
 
 #include "gather.h"
+#include "prune.h"
 #include "tree.h"
 
 #include <math.h>
@@ -52,6 +53,7 @@ int br__tree_check(const struct br_task *task, const struct br_tree_settings *se
   if (classes && n > 65535) BR_FAIL(BR_ERROR_DATA, "the target %s has %zu classes, more than the 65535 a tree can tell apart", name, n);
   if (classes && n < 2) BR_FAIL(BR_ERROR_DATA, "the target %s has one class only; there is nothing to learn", name);
   if (settings->max_depth < 1 || settings->max_depth > 200) BR_FAIL(BR_ERROR_USAGE, "a depth of %d: 1 to 200 are possible", settings->max_depth);
+  if (settings->max_leaves == 1 || settings->prune < 0) BR_FAIL(BR_ERROR_USAGE, "a tree has two leaves or more, and is pruned by a number of at least 0");
   *criterion = !classes ? BR__MSE : settings->criterion == BR_TREE_ENTROPY ? BR__ENTROPY : BR__GINI;
   return BR_OK;
 }
@@ -62,6 +64,8 @@ void br__tree_keep_settings(struct br_table_model *model, const struct br_tree_s
   json_object_set_new(model->settings, "max_depth", json_integer(settings->max_depth));
   json_object_set_new(model->settings, "min_rows", json_integer((json_int_t)settings->min_rows));
   json_object_set_new(model->settings, "min_gain", json_real(settings->min_gain));
+  json_object_set_new(model->settings, "max_leaves", json_integer((json_int_t)settings->max_leaves));
+  json_object_set_new(model->settings, "prune", json_real(settings->prune));
 }
 
 static int check_memory(const struct br_task *task, int threads, size_t n_classes) {
@@ -86,6 +90,7 @@ static int grow(struct br_comm *comm, struct br_team *team, const struct br_task
   BR_TRY_GOTO(status, br_comm_agree(comm, br__grower_open(&data, &grow_settings, threads, data.n, &grower)), end);
   br__grower_fill(grower, team, NULL, NULL, 0);
   BR_TRY_GOTO(status, br__grower_run_team(grower, comm, team, &nodes), end);
+  BR_TRY_GOTO(status, br_comm_agree(comm, br__nodes_prune(&nodes, settings->max_leaves, settings->prune, (double)data.n, classes)), end);
   status = br_comm_agree(comm, br__trees_make(&nodes, 1, out));
 end:
   br__grower_close(grower);

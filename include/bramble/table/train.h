@@ -55,6 +55,8 @@ struct br_tree_settings {
   int max_depth;                    /* 1 to 200 */
   uint64_t min_rows;                /* of a leaf, at least 1 */
   double min_gain;                  /* of a split: what it takes off the impurity, per row of the node (bits for entropy) */
+  size_t max_leaves;                /* 0: any number; otherwise the splits of the largest gain times rows, from the root down */
+  double prune;                     /* 0: none; otherwise impurity per row that each leaf more must take off, all told (cost-complexity pruning) */
 };
 int br_tree_train(struct br_comm *comm, struct br_team *team, const struct br_task *task, const struct br_tree_settings *settings, struct br_table_model **out, json_t *report);
 
