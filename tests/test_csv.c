@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "table/source.h"
+
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
 #include <bramble/base/random.h>
@@ -247,6 +249,24 @@ static void test_bad_files(void **state) {
   br_table_close(t);
 }
 
+static void test_files_that_change(void **state) {
+  (void)state;
+  struct br__sources sources;
+  unsigned char text[16];
+  write_file("a,b\n1,2\n", 8);
+  assert_int_equal(br__sources_open(path, true, &sources), BR_OK);
+  assert_int_equal(br__source_read(&sources.list[0], 0, 8, text), BR_OK);
+  assert_int_equal(br__sources_check(&sources), BR_OK);
+  assert_int_equal(truncate(path, 5), 0);
+  assert_int_equal(br__source_read(&sources.list[0], 0, 8, text), BR_ERROR_DATA);
+  assert_non_null(strstr(br_error_message(), "became shorter while it was read"));
+  write_file("a,b\n1,2\n3,4\n", 12);
+  assert_int_equal(br__source_read(&sources.list[0], 0, 8, text), BR_OK);
+  assert_int_equal(br__sources_check(&sources), BR_ERROR_DATA);
+  assert_non_null(strstr(br_error_message(), "was changed while it was read"));
+  br__sources_close(&sources);
+}
+
 static void test_wanted_and_text_found_late(void **state) {
   (void)state;
   const char *wanted[] = {"t", "n"};
@@ -268,7 +288,7 @@ static void test_wanted_and_text_found_late(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_numbers),   cmocka_unit_test(test_awkward_files),           cmocka_unit_test(test_every_cut_gives_the_same_table),
-      cmocka_unit_test(test_bad_files), cmocka_unit_test(test_wanted_and_text_found_late), cmocka_unit_test(test_long_things_take_no_longer),
+      cmocka_unit_test(test_bad_files), cmocka_unit_test(test_wanted_and_text_found_late), cmocka_unit_test(test_long_things_take_no_longer), cmocka_unit_test(test_files_that_change),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }

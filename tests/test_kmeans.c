@@ -130,7 +130,7 @@ static void test_bayes_learns(void **state) {
   FILE *file = fopen(path, "w");
   fprintf(file, "v,y\n1,a\n2,a\n");
   fclose(file);
-  refused(bayes(&model, NULL), BR_ERROR_DATA, "two of them or more");
+  refused(bayes(&model, NULL), BR_ERROR_DATA, "has one class only");
 }
 
 int main(void) {

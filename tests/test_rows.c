@@ -315,10 +315,10 @@ static void test_stratify(void **state) {
 static void test_where(void **state) {
   (void)state;
   struct br_task_data data;
-  open_task(cars, (struct br_task_options){.target = "price", .where = "year < 2012 or year is missing", .missing = BR_MISSING_DROP}, &data);
+  open_task(cars, (struct br_task_options){.target = "price", .features = "year", .where = "year < 2012 or year is missing", .missing = BR_MISSING_DROP}, &data);
   assert_int_equal(data.rows.filtered, 1);
-  assert_int_equal(data.rows.dropped, 2);
-  assert_int_equal(data.rows.train, 1);
+  assert_int_equal(data.rows.dropped, 1);
+  assert_int_equal(data.rows.train, 2);
   br_task_close(&data);
   struct br_task_options none = {.csv = {.text = cars, .path = "text", .header = 1}, .target = "price", .where = "year > 3000", .train_share = 1};
   assert_int_equal(br_task_open(comm, team, &none, &data), BR_ERROR_DATA);

@@ -363,7 +363,7 @@ static void expect_refusal(const char *content, struct br_task_options options, 
 
 static void test_refusals(void **state) {
   (void)state;
-  expect_refusal("x,y\n1,2\n2,2\n3,2\n", (struct br_task_options){.target = "y"}, "the same in all 3 rows");
+  expect_refusal("x,y\n1,2\n2,2\n3,2\n", (struct br_task_options){.target = "y"}, "the same in all 3 training rows");
   expect_refusal("x,y\n1,2\n", (struct br_task_options){.target = "Y"}, "there is no column Y");
   expect_refusal("x,y\n1,\n2,NA\n", (struct br_task_options){.target = "y"}, "no row is left");
   expect_refusal("x,y\n1,a\n2,b\n", (struct br_task_options){.target = "y"}, "is a category");

@@ -155,9 +155,15 @@ int table_task_options(struct cli *cli, enum br_table_model_kind kind, struct br
 
 /* --- the verbs ----------------------------------------------------------------------------------------------------------- */
 
-void table_report_rows(const struct br_rows *rows, json_t *report) {
-  json_object_set_new(report, "dropped", json_integer((json_int_t)rows->dropped));
-  if (rows->filtered) json_object_set_new(report, "filtered", json_integer((json_int_t)rows->filtered));
+/* Rows that were no records of the table, where there are any. */
+static void report_bad_rows(const struct br_table *table, json_t *report) {
+  if (br_table_bad_rows(table)) json_object_set_new(report, "bad_rows", json_integer((json_int_t)br_table_bad_rows(table)));
+}
+
+void table_report_rows(const struct br_task_data *data, json_t *report) {
+  report_bad_rows(data->table, report);
+  json_object_set_new(report, "dropped", json_integer((json_int_t)data->rows.dropped));
+  if (data->rows.filtered) json_object_set_new(report, "filtered", json_integer((json_int_t)data->rows.filtered));
 }
 
 static int save(struct cli *cli, const struct br_table_model *model, json_t *report) {
@@ -212,7 +218,7 @@ static int train(struct learning *l, json_t *report) {
   BR_TRY(br_comm_agree(l->cli->comm, status));
   BR_TRY(br_task_open(l->cli->comm, l->team, &l->options, &l->data));
   json_object_set_new(report, "model", json_string(br_table_model_kind_name(l->kind)));
-  table_report_rows(&l->data.rows, report);
+  table_report_rows(&l->data, report);
   if (l->options.folds) {
     BR_TRY(folds_run(l->cli, learn_fold, l, report));
     if (!out) return BR_OK;
@@ -259,6 +265,7 @@ int table_eval(struct cli *cli) {
   int status = br_comm_agree(cli->comm, cli_open_team(cli, &team));
   if (status == BR_OK) status = open_both(cli, team, where, &model, &table);
   if (status == BR_OK && where) status = br_rows_to_measure(cli->comm, team, table, where, &rows);
+  if (status == BR_OK) report_bad_rows(table, report);
   if (status == BR_OK) status = br_table_evaluate(cli->comm, team, model, table, where ? &rows : NULL, report);
   br_rows_free(&rows);
   if (status == BR_OK)

@@ -15,8 +15,8 @@ bool table_is_csv(const char *path);
 
 /* The task of a table from the options, borrowed from them. */
 int table_task_options(struct cli *cli, enum br_table_model_kind kind, struct br_task_options *task);
-/* How many rows were left out. */
-void table_report_rows(const struct br_rows *rows, json_t *report);
+/* How many rows were left out, and why. */
+void table_report_rows(const struct br_task_data *data, json_t *report);
 /* A report as lines for people; and as --json says, on rank 0, and freed: returns BR_OK. */
 void table_print(json_t *object);
 int table_report(struct cli *cli, json_t *report);

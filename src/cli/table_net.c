@@ -88,7 +88,7 @@ int table_net_save(struct table_net *net, const struct setup_run *run, const cha
 
 int table_net_measure(struct cli *cli, struct table_net *net, const struct setup_run *run, json_t *report) {
   json_object_set_new(report, "rows", json_integer((json_int_t)net->data.rows.train));
-  table_report_rows(&net->data.rows, report);
+  table_report_rows(&net->data, report);
   if (net->folds) json_object_update(report, net->folds);
   if (net->data.rows.test == 0) return BR_OK;
   json_t *test = json_object();

@@ -112,7 +112,7 @@ void br_map_forget(const struct br_map *map, const void *at, size_t bytes) {
 
 struct br_writer {
   FILE *file;
-  char *path, *temporary;
+  char *path, *temporary; /* temporary NULL: what is there is no file (a pipe, a device), and is written to as it is */
 };
 
 static void writer_free(struct br_writer *writer) {
@@ -124,14 +124,16 @@ static void writer_free(struct br_writer *writer) {
 int br_writer_open(const char *path, struct br_writer **out) {
   *out = NULL;
   struct br_writer *writer = calloc(1, sizeof *writer);
-  if (!writer || !(writer->path = strdup(path)) || asprintf(&writer->temporary, "%s.tmp.%ld", path, (long)getpid()) < 0) {
+  struct stat info;
+  bool in_place = stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
+  if (!writer || !(writer->path = strdup(path)) || (!in_place && asprintf(&writer->temporary, "%s.tmp.%ld", path, (long)getpid()) < 0)) {
     if (writer) {
       writer->temporary = NULL;
       writer_free(writer);
     }
     BR_FAIL(BR_ERROR_MEMORY, "%s: no memory to write it", path);
   }
-  writer->file = fopen(writer->temporary, "we");
+  writer->file = fopen(in_place ? path : writer->temporary, "we");
   if (!writer->file) {
     int error = errno;
     writer_free(writer);
@@ -171,15 +173,15 @@ static void sync_folder(const char *path) {
 }
 
 int br_writer_commit(struct br_writer *writer) {
-  int bad = fflush(writer->file) != 0 || fsync(fileno(writer->file)) != 0, error = errno;
+  int bad = fflush(writer->file) != 0 || (writer->temporary && fsync(fileno(writer->file)) != 0), error = errno;
   if (fclose(writer->file) != 0 && !bad) bad = 1, error = errno;
   writer->file = NULL;
-  if (!bad && rename(writer->temporary, writer->path) != 0) bad = 1, error = errno;
+  if (!bad && writer->temporary && rename(writer->temporary, writer->path) != 0) bad = 1, error = errno;
   int status = BR_OK;
   if (bad) {
-    unlink(writer->temporary);
+    if (writer->temporary) unlink(writer->temporary);
     status = br_error_set(BR_ERROR_FAILED, "%s: writing failed: %s", writer->path, strerror(error));
-  } else {
+  } else if (writer->temporary) {
     sync_folder(writer->path);
   }
   writer_free(writer);
@@ -189,7 +191,7 @@ int br_writer_commit(struct br_writer *writer) {
 void br_writer_abandon(struct br_writer *writer) {
   if (!writer) return;
   fclose(writer->file);
-  unlink(writer->temporary);
+  if (writer->temporary) unlink(writer->temporary);
   writer_free(writer);
 }
 

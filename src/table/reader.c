@@ -487,6 +487,7 @@ static int read_table(struct reader *r) {
   if (status == BR_OK) status = cut_slices(r);
   BR_TRY(br_comm_agree(r->comm, status));
   BR_TRY(read_all(r));
+  BR_TRY(br_comm_agree(r->comm, br__sources_check(&r->sources)));
   return finish_table(r);
 }
 

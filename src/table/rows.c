@@ -134,10 +134,12 @@ static int open_roles(struct choosing *c, struct br_team *team) {
 static int check_left(const struct br_rows_options *o, const struct br_table *table, const struct br_rows *rows) {
   bool measures = o->folds <= 1 && o->train_share <= 0;
   if (measures ? rows->test : rows->train) return BR_OK;
-  char why[160] = "";
+  char why[256] = "";
   int n = 0;
   if (rows->filtered) n = snprintf(why, sizeof why, "--where leaves out %llu of %llu", (unsigned long long)rows->filtered, (unsigned long long)br_table_rows(table));
-  if (rows->dropped || !rows->filtered) snprintf(why + n, sizeof why - (size_t)n, "%s%llu of %llu lack a value", n ? ", " : "", (unsigned long long)rows->dropped, (unsigned long long)br_table_rows(table));
+  if (rows->dropped || !rows->filtered)
+    snprintf(why + n, sizeof why - (size_t)n, "%s%llu of %llu lack a value of %.60s%s", n ? ", " : "", (unsigned long long)rows->dropped, (unsigned long long)br_table_rows(table), o->n_required ? br_table_name(table, o->required[0]) : "any column",
+             o->n_required > 1 ? " or of a feature" : "");
   BR_FAIL(BR_ERROR_DATA, "no row is left to %s: %s", measures ? "measure" : "train on", why);
 }
 

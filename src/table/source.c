@@ -27,6 +27,7 @@ static int open_one(struct br__source *source, const char *path, bool alone) {
     source->fd = open(path, O_RDONLY | O_CLOEXEC);
     if (source->fd < 0) BR_FAIL(BR_ERROR_DATA, "%s: cannot be read: %s", path, strerror(errno));
     source->bytes = (uint64_t)info.st_size;
+    source->changed[0] = info.st_mtim.tv_sec, source->changed[1] = info.st_mtim.tv_nsec;
     if (source->bytes >= 2) BR_TRY(br__source_read(source, 0, 2, magic));
     if (magic[0] != 0x1f || magic[1] != 0x8b) return BR_OK;
     close(source->fd);
@@ -76,6 +77,17 @@ void br__sources_close(struct br__sources *sources) {
   }
   br_memory_free(sources->list);
   *sources = (struct br__sources){0};
+}
+
+int br__sources_check(const struct br__sources *sources) {
+  for (size_t i = 0; i < sources->n; i++) {
+    const struct br__source *s = &sources->list[i];
+    struct stat info;
+    if (s->fd < 0) continue;
+    if (fstat(s->fd, &info) != 0 || (uint64_t)info.st_size != s->bytes || info.st_mtim.tv_sec != s->changed[0] || info.st_mtim.tv_nsec != s->changed[1])
+      BR_FAIL(BR_ERROR_DATA, "%s: was changed while it was read; start again when it is complete", s->path);
+  }
+  return BR_OK;
 }
 
 int br__source_read(const struct br__source *source, uint64_t at, size_t n, unsigned char *out) {

@@ -5,6 +5,7 @@
 #include <bramble/store/csv.h>
 #include <bramble/table/task.h>
 
+#include "checks.h"
 #include "fill.h"
 #include "model.h"
 #include "table.h"
@@ -119,37 +120,6 @@ static int pick_features(const struct br_task_options *options, const struct nam
   return BR_OK;
 }
 
-/* A feature that holds the target's own values makes a model that knows nothing. */
-static int warn_of_copies(struct br_comm *comm, const struct br_task_data *data) {
-  const struct br_table *t = data->table;
-  double *y = NULL, *x = NULL;
-  int64_t *differs = NULL;
-  size_t n = data->task.n_features;
-  int status = br_memory_alloc(n, sizeof *differs, "columns", &differs);
-  if (status == BR_OK) status = br_memory_alloc(br_table_largest_block(t), sizeof *y, "values", &y);
-  if (status == BR_OK) status = br_memory_alloc(br_table_largest_block(t), sizeof *x, "values", &x);
-  for (size_t b = 0; status == BR_OK && b < br_table_blocks(t); b++) {
-    size_t open = 0;
-    for (size_t f = 0; f < n; f++) open += !differs[f];
-    if (open == 0) break;
-    br_table_numbers(t, data->task.target, b, y);
-    for (size_t f = 0; f < n; f++) {
-      if (differs[f]) continue;
-      br_table_numbers(t, data->task.features[f], b, x);
-      for (size_t i = 0; i < br_table_block_rows(t, b) && !differs[f]; i++) differs[f] = x[i] != y[i] && !(isnan(x[i]) && isnan(y[i]));
-    }
-  }
-  status = br_comm_agree(comm, status);
-  if (status == BR_OK) status = br_comm_max_i64(comm, differs, n);
-  for (size_t f = 0; status == BR_OK && f < n; f++)
-    if (!differs[f] && br_table_type(t, data->task.features[f]) == br_table_type(t, data->task.target))
-      br_warn("the feature %s is equal to the target %s in every row", br_table_name(t, data->task.features[f]), br_table_name(t, data->task.target));
-  br_memory_free(x);
-  br_memory_free(y);
-  br_memory_free(differs);
-  return status;
-}
-
 static int choose_rows(struct br_comm *comm, struct br_team *team, const struct br_task_options *options, unsigned fold, struct br_task_data *data) {
   size_t n = data->task.n_features, *required, n_required = 0;
   BR_TRY(br_memory_alloc(n + 1, sizeof *required, "columns", &required));
@@ -162,6 +132,7 @@ static int choose_rows(struct br_comm *comm, struct br_team *team, const struct 
   int status = br_rows_choose(comm, team, data->table, &rows, &data->rows);
   br_memory_free(required);
   BR_TRY(status);
+  if (options->target) BR_TRY(br__check_target(comm, &data->task));
   return br__fill_missing(comm, options->missing, &data->task, data->table);
 }
 
@@ -175,7 +146,8 @@ static int make_task(struct br_comm *comm, struct br_team *team, const struct br
   if (type == BR_COLUMN_TEXT) BR_FAIL(BR_ERROR_DATA, "the target %s has more than %d different texts; no model can learn so many classes", options->target, BR_CATEGORY_LIMIT);
   if (options->stratify && type != BR_COLUMN_CATEGORY) BR_FAIL(BR_ERROR_USAGE, "--stratify divides classes alike, and the target %s is a %s", options->target ? options->target : "none", br_column_type_name(type));
   BR_TRY(choose_rows(comm, team, options, options->folds, data));
-  return options->target ? warn_of_copies(comm, data) : BR_OK;
+  BR_TRY(br__warn_of_infinities(comm, &data->task));
+  return options->target ? br__warn_of_copies(comm, &data->task) : BR_OK;
 }
 
 /* The columns of the file that the options speak of, where they name the features. */

@@ -22,7 +22,8 @@ void br_map_forget(const struct br_map *map, const void *at, size_t bytes);
  * `limit` bytes (0: no limit). Errors: BR_ERROR_DATA. */
 int br_file_read(const char *path, size_t limit, unsigned char **data, size_t *bytes);
 
-/* A file that appears under its name only when it is complete: written to "path.tmp.PID", flushed to disk, renamed. */
+/* A file that appears under its name only when it is complete: written to "path.tmp.PID", flushed to disk, renamed. A pipe or a device that is there is
+ * written to as it is, never replaced. */
 struct br_writer;
 int br_writer_open(const char *path, struct br_writer **out);
 int br_writer_write(struct br_writer *writer, const void *data, size_t bytes);
