@@ -10,12 +10,13 @@
 
 /* --- the target ---------------------------------------------------------------------------------------------------------- */
 
+/* Looks until two rows differ. */
 static int check_number(struct br_comm *comm, const struct br_task *task, const char *name) {
   const struct br_table *t = task->table;
   int64_t limits[2] = {INT64_MIN, INT64_MIN}; /* ordered keys: -low, high */
   double *y;
   BR_TRY(br_comm_agree(comm, br_memory_alloc(br_table_largest_block(t), sizeof *y, "targets", &y)));
-  for (size_t b = 0; b < br_table_blocks(t); b++) {
+  for (size_t b = 0; b < br_table_blocks(t) && (limits[1] == INT64_MIN || -limits[0] == limits[1]); b++) {
     br_table_numbers(t, task->target, b, y);
     for (size_t i = 0; i < br_table_block_rows(t, b); i++) {
       if (task->rows->role[b][i] != BR_ROW_TRAIN) continue;

@@ -20,7 +20,7 @@ struct choosing {
   size_t stride;
   double *scratch; /* per thread: a block's values, then what the formula needs */
   atomic_size_t next;
-  _Atomic int64_t filtered, dropped;
+  _Atomic int64_t filtered, dropped, count[3]; /* count: by role, where classes are not divided alike afterwards */
 };
 
 static bool divides(const struct br_rows_options *o) { return o->folds > 1 || o->train_share < 1; }
@@ -38,11 +38,19 @@ static void draw(const struct br_rows_options *o, uint64_t first, size_t n, unsi
   }
 }
 
+static void add_roles(const unsigned char *role, size_t n, int64_t count[3]) {
+  size_t train = 0, test = 0;
+  for (size_t i = 0; i < n; i++) train += role[i] == BR_ROW_TRAIN, test += role[i] == BR_ROW_TEST;
+  count[BR_ROW_TRAIN] += (int64_t)train;
+  count[BR_ROW_TEST] += (int64_t)test;
+  count[BR_ROW_OUT] += (int64_t)(n - train - test);
+}
+
 static void choose_part(void *arg, struct br_part part) {
   struct choosing *c = arg;
   const struct br_rows_options *o = c->options;
   double *values = c->scratch + (size_t)part.index * c->stride;
-  int64_t filtered = 0, dropped = 0;
+  int64_t filtered = 0, dropped = 0, count[3] = {0};
   for (size_t b; (b = atomic_fetch_add(&c->next, 1)) < br_table_blocks(c->table);) {
     size_t n = br_table_block_rows(c->table, b);
     unsigned char *role = c->rows->role[b];
@@ -64,7 +72,9 @@ static void choose_part(void *arg, struct br_part part) {
         dropped += out;
       }
     }
+    add_roles(role, n, count);
   }
+  for (int k = 0; k < 3; k++) atomic_fetch_add(&c->count[k], count[k]);
   atomic_fetch_add(&c->filtered, filtered);
   atomic_fetch_add(&c->dropped, dropped);
 }
@@ -147,9 +157,12 @@ static int choose(struct br_comm *comm, struct br_team *team, struct choosing *c
   int64_t count[5] = {0};
   BR_TRY(br_comm_agree(comm, open_roles(c, team)));
   br_team_run(team, choose_part, c);
-  if (divides(c->options) && c->options->stratify) BR_TRY(stratify(comm, c));
-  for (size_t b = 0; b < c->rows->n_blocks; b++)
-    for (size_t i = 0; i < br_table_block_rows(c->table, b); i++) count[c->rows->role[b][i]]++;
+  for (int k = 0; k < 3; k++) count[k] = atomic_load(&c->count[k]);
+  if (divides(c->options) && c->options->stratify) {
+    BR_TRY(stratify(comm, c));
+    for (int k = 0; k < 3; k++) count[k] = 0;
+    for (size_t b = 0; b < c->rows->n_blocks; b++) add_roles(c->rows->role[b], br_table_block_rows(c->table, b), count);
+  }
   count[3] = atomic_load(&c->filtered);
   count[4] = atomic_load(&c->dropped);
   BR_TRY(br_comm_sum_i64(comm, count, 5));
