@@ -1,5 +1,6 @@
 /* An epoch's time on this one rank becomes seconds of a unit; the step model deals the units out to nodes. What follows the units of a step (the update, or the mean of
  * the workers) every node does by itself, as long as it takes here. */
+#include <bramble/base/clock.h>
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
 #include <bramble/base/text.h>
@@ -75,6 +76,8 @@ int br_simulation_open(const struct br_plan_request *request, const char *text, 
   there.threads = s->model.threads;
   BR_TRY(br_train_plan(&there, &plan));
   s->node_bytes = (double)plan.total;
+  s->last = br_clock_seconds();
+  s->delayed = br_clock_delayed_seconds();
   return br_memory_alloc((size_t)s->nodes, sizeof *s->ranks, "simulated nodes", &s->ranks);
 }
 
@@ -83,10 +86,18 @@ void br_simulation_close(struct br_simulation *s) {
   *s = (struct br_simulation){0};
 }
 
+/* The share of the time since the last epoch in which this thread had a processor when it wanted one. */
+static double our_share(struct br_simulation *s) {
+  double now = br_clock_seconds(), delayed = br_clock_delayed_seconds(), passed = now - s->last, lost = delayed - s->delayed;
+  s->last = now;
+  s->delayed = delayed;
+  return passed > 0 && lost > 0 && lost < passed ? 1 - lost / passed : 1;
+}
+
 void br_simulation_epoch(struct br_simulation *s, const struct br_epoch_result *measured, struct br_epoch_result *computed) {
   const struct br_rank_times *here = &measured->ranks[0];
   struct br_step_model *m = &s->model;
-  double busy = here->load + here->compute, load_share = busy > 0 ? here->load / busy : 0, update = s->slower * fmax(measured->seconds - busy, 0);
+  double ours = our_share(s), busy = ours * (here->load + here->compute), load_share = busy > 0 ? ours * here->load / busy : 0, update = s->slower * fmax(ours * measured->seconds - busy, 0);
   m->part_seconds = s->slower * busy * s->here_threads / (double)(m->parts * m->sums);
   struct br_step_time time = br_step_model_time(m, s->nodes);
   for (int r = 0; r < s->nodes; r++) {

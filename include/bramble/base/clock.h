@@ -6,5 +6,7 @@
 double br_clock_seconds(void);
 /* Processor seconds this process has used, all threads. */
 double br_clock_cpu_seconds(void);
+/* Seconds that the calling thread was ready to run while others had the processors; 0 where the kernel does not count them. */
+double br_clock_delayed_seconds(void);
 
 #endif

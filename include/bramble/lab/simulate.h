@@ -13,6 +13,7 @@ struct br_simulation {
   int64_t units;              /* of an epoch, on all nodes */
   double node_bytes;          /* memory that a node would need */
   double seconds;             /* of all epochs so far, as computed */
+  double last, delayed;       /* clocks at the last epoch's end: time, and time in which other programs had the processor */
   char text[96];              /* what was asked for, in full: "nodes=4,threads=2,node=here,link=940Mbit,0.15ms" */
   struct br_rank_times *ranks; /* of the last epoch */
 };
@@ -22,7 +23,7 @@ struct br_simulation {
 int br_simulation_open(const struct br_plan_request *request, const char *text, struct br_simulation *simulation);
 void br_simulation_close(struct br_simulation *simulation);
 
-/* *computed = an epoch as it would have gone on the nodes, from how it went here; its ranks are the simulation's, good until the next epoch. */
+/* *computed = an epoch as it would have gone on the nodes, from how it went here, less the time in which other programs had the processor; to be called by the thread that trains, at each epoch's end; its ranks are the simulation's, good until the next epoch. */
 void br_simulation_epoch(struct br_simulation *simulation, const struct br_epoch_result *measured, struct br_epoch_result *computed);
 
 #endif
