@@ -78,6 +78,7 @@ sed 's/name: slow/name: late/; s/factors/timeout: 0.3\nfactors/; s/sleep 0.4/sle
 "$build/bramble" sweep late.yaml | grep -q '^timeout .*i=1  not done after 0' || fail "timeout"
 sed 's/name: slow/name: wide/; s/factors/cores: 5000\nfactors/' slow.yaml > wide.yaml
 "$build/bramble" sweep wide.yaml | grep -q '^skipped .*needs 5000 cores' || fail "too many cores"
+"$build/bramble" report results/wide --markdown | grep -q '| 1 | left out |' || fail "what is left out is no failure"
 
 says() { # $1: sed command that spoils good.yaml; $2: what is said
   sed "$1" good.yaml > bad.yaml

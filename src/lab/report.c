@@ -62,7 +62,7 @@ static void markdown_text(FILE *out, const char *text) {
 static void markdown_cell(const struct br_summary *s, const struct br_row *row, int m, FILE *out) {
   char a[32], b[32];
   const struct br_stat *stat = &row->stat[m];
-  fprintf(out, " %s", stat->n ? br_summary_number(&s->experiment->metrics[m], stat->mean, a) : row->failed && !row->ok ? "failed" : "");
+  fprintf(out, " %s", stat->n ? br_summary_number(&s->experiment->metrics[m], stat->mean, a) : row->ok ? "" : row->failed ? "failed" : row->left_out ? "left out" : "");
   if (stat->n > 1 && stat->deviation > 0) fprintf(out, " ± %s", br_summary_deviation(&s->experiment->metrics[m], stat, b));
   fprintf(out, " |");
 }

@@ -84,7 +84,7 @@ static void write_remarks(const struct br_summary *s, FILE *out) {
   for (int r = 0; r < s->n_rows; r++) {
     const struct br_row *row = &s->rows[r];
     char text[300];
-    if (!row->failed && !row->throttled && !row->changes[0] && !row->not_held[0] && !row->simulated) continue;
+    if (!row->failed && !row->left_out && !row->throttled && !row->changes[0] && !row->not_held[0] && !row->simulated) continue;
     fprintf(out, "<p class=\"note\"><b>");
     if (row->rival >= 0) fprintf(out, "%s, ", br_summary_series(s, row));
     br_html_text(out, br_summary_case_text(s->experiment, row->c, NULL, text, sizeof text));
@@ -100,6 +100,9 @@ static void write_remarks(const struct br_summary *s, FILE *out) {
     }
     if (row->failed) {
       fprintf(out, "%d of %d runs failed: ", row->failed, row->failed + row->ok);
+      br_html_text(out, row->error);
+    } else if (row->left_out) {
+      fprintf(out, "left out: ");
       br_html_text(out, row->error);
     }
     fprintf(out, "</p>\n");
@@ -166,10 +169,11 @@ static void write_settings(const struct br_summary *s, FILE *out) {
 }
 
 static void write_warnings(const struct br_summary *s, FILE *out) {
-  int failed = 0, simulated = br_summary_simulated(s), throttled = 0;
-  for (int r = 0; r < s->n_rows; r++) failed += s->rows[r].failed, throttled += s->rows[r].throttled || s->rows[r].changes[0];
+  int failed = 0, left_out = 0, simulated = br_summary_simulated(s), throttled = 0;
+  for (int r = 0; r < s->n_rows; r++) failed += s->rows[r].failed, left_out += s->rows[r].left_out > 0, throttled += s->rows[r].throttled || s->rows[r].changes[0];
   if (simulated) fprintf(out, "<p class=\"warn\">Times of %d cases are simulated: the work was done here on one rank, the times were computed from the measured times of its units and a link: %s.</p>\n", simulated, s->simulation ? s->simulation : "see its file");
-  if (failed) fprintf(out, "<p class=\"warn\">%d runs failed or were left out; below the table is why.</p>\n", failed);
+  if (failed) fprintf(out, "<p class=\"warn\">%d runs failed; below the table is why.</p>\n", failed);
+  if (left_out) fprintf(out, "<p class=\"warn\">%d cases were left out, for want of cores or nodes.</p>\n", left_out);
   if (throttled) fprintf(out, "<p class=\"warn\">In %d cases a machine throttled or its clock fell during a run.</p>\n", throttled);
   if (s->programs > 1) fprintf(out, "<p class=\"warn\">The runs were made by %d builds of the program.</p>\n", s->programs);
 }

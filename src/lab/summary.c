@@ -71,7 +71,10 @@ static void add_run(struct summing *g, json_t *line, int row_number) {
   if (json_is_true(json_object_get(line, "warmup"))) return;
   row->simulated = row->simulated || json_object_get(line, "simulated");
   if (!status || strcmp(status, "ok") != 0) {
-    row->failed++;
+    if (status && strcmp(status, "skipped") == 0)
+      row->left_out++;
+    else
+      row->failed++;
     if (error) row->error = error;
     return;
   }

@@ -22,9 +22,9 @@ struct br_curve {
 struct br_row {
   const struct br_case *c;
   int rival; /* -1: bramble */
-  int ok, failed; /* runs */
+  int ok, failed, left_out; /* runs; left out: for want of cores or nodes */
   bool simulated, throttled;
-  const char *error; /* of the last run that failed, else "" */
+  const char *error; /* of the last run that failed or was left out, else "" */
   struct br_stat *stat;   /* by metric */
   struct br_curve *curve; /* by metric; only those that are curves */
   const char *not_held; /* limits of the case that nothing held it to, "" if it was held */
