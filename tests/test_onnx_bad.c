@@ -86,6 +86,8 @@ static const struct {
     {"in x 1 3 8 8; w s 4 = 1 1 1 -2 :i8; n Tile x s -> y; out y", "-2 repeats"},
     {"in x 1 3 8 8; w p 8 = 0 0 0 0 0 0 0 " BIG " :i8; n Pad x p -> y; out y", "after"},
     {"in x 1 3 8 8; w p 8 = 0 0 -8 0 0 0 0 0 :i8; n Pad x p -> y; out y", "nothing is left"},
+    {"in x 1 3 8 8; w p 8 = 0 0 -9223372036854775808 0 0 0 0 0 :i8; n Pad x p -> y; out y", "nothing is left"},
+    {"in x 1 3 8 8; w w 3 4 3 3; n ConvTranspose x w -> y output_shape=-9223372036854775808,9223372036854775807; out y", "an output of"},
     {"in x 1 3 8 8; w s 4 = 1 1 1e30 1; n Resize x , s -> y; out y", "a scale of"},
     {"in x 1 3 8 8; w s 4 = 1 1 0 1; n Resize x , s -> y; out y", "a scale of 0"},
     {"in x 1 3 8 8; w s 4 = 1 3 8 " BIG " :i8; n Resize x , , s -> y; out y", "sizes"},

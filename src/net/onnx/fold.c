@@ -336,7 +336,10 @@ static int fold_constant_of_shape(const struct call *call, const struct tensor *
   int64_t d[ONNX_RANK];
   struct tensor *fill = NULL, *out;
   if (shape->rank != 1 || shape->count > ONNX_RANK) BR_FAIL(BR_ERROR_DATA, "a shape of %zu sizes", shape->count);
-  for (size_t i = 0; i < shape->count; i++) d[i] = (int64_t)shape->v[i];
+  for (size_t i = 0; i < shape->count; i++) {
+    if (!(shape->v[i] >= 0 && shape->v[i] < 1e15)) BR_FAIL(BR_ERROR_DATA, "a dimension of %.0f", shape->v[i]);
+    d[i] = (int64_t)shape->v[i];
+  }
   if (a && a->t) {
     BR_TRY(br__onnx_tensor(call->imp, a->t, &fill));
     BR_TRY(br__onnx_numbers(call->imp, fill));

@@ -272,6 +272,7 @@ int map_pad(const struct call *call) {
     int axis;
     BR_TRY(call_axis(axes[i], v.rank, &axis));
     int64_t low = pads[i], high = pads[m + i];
+    if (low < -(1 << 30) || high < -(1 << 30)) BR_FAIL(BR_ERROR_DATA, "nothing is left of axis %d", axis);
     if (low == 0 && high == 0) continue;
     if (low < 0 || high < 0) { /* cut off */
       int64_t start = low < 0 ? -low : 0, size = v.d[axis] - start + (high < 0 ? high : 0);

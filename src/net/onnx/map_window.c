@@ -129,6 +129,8 @@ int map_convtranspose(const struct call *call) {
   char automatic[16];
   snprintf(automatic, sizeof automatic, "%s", call_word(call, "auto_pad", "NOTSET"));
   bool upper = strcmp(automatic, "SAME_UPPER") == 0;
+  for (int i = 0; i < n; i++)
+    if (shape[i] < 1 || shape[i] > 1 << 24) BR_FAIL(BR_ERROR_DATA, "an output of %lld", (long long)shape[i]);
   if (n >= 0 || upper || strcmp(automatic, "SAME_LOWER") == 0) {
     for (int i = 0; i < 2; i++) {
       int64_t wanted = n >= 0 ? (n - 2 + i >= 0 && (rank == 4 || i == 1) ? shape[n - 2 + i] : 1) : x.d[2 + i] * stride[i];
