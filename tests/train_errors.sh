@@ -36,6 +36,7 @@ expect 2 '--partition sorted: choose one of' $lenet --sync fedavg --workers 3 --
 expect 2 '--partition dirichlet:0' $lenet --sync fedavg --workers 3 --partition dirichlet:0
 expect 2 '--fraction is above 0' $lenet --sync fedavg --workers 3 --fraction 0
 expect 2 '--reduce float is for --sync gradients' $lenet --sync weights --workers 3 --reduce float
+expect 2 '--reduce fixed32 is for --sync gradients' $lenet --sync weights --workers 3 --reduce fixed32
 expect 2 '40 would fit|36 would fit' $lenet --batch 33 --micro-batch 12
 expect 2 '--resume needs --out' $lenet --resume
 expect 2 '--keep needs --out' $lenet --keep best
@@ -147,6 +148,8 @@ two 2 'rank 1 .*the run on rank 0 has the start of the weights' "$bramble train 
 expect 4 'rank 2 .*checksum of the weights' bash -c "mpiexec -n 3 $oversubscribe $build/test_train flip | sed 's/^rank/bramble: rank/' >&2; exit \${PIPESTATUS[0]}"
 expect 0 '3 ranks share 2 units a step, so 1 of them idle' mpiexec -n 3 $oversubscribe "$bramble" train lenet --limit 64 --epochs 1 --batch 32 --micro-batch 16
 expect 1 'rank 0.*diverged|diverged' mpiexec -n 3 $oversubscribe $lenet --lr 900
+expect 1 'diverged' mpiexec -n 3 $oversubscribe $lenet --lr 900 --reduce fixed32
+expect 1 'diverged' mpiexec -n 2 $oversubscribe $bramble train mobilenetv2 --input 32 --limit 64 --batch 16 --micro-batch 4 --epochs 9 --lr 1e9 --quiet
 expect 2 '--balance 1,2: 2 numbers for 3 ranks' mpiexec -n 3 $oversubscribe $lenet --balance 1,2
 expect 0 'sha256' mpiexec -n 3 $oversubscribe $lenet --reduce float --out float.st
 ls | grep -q '\.tmp\.' && fail "a temporary file was left: $(ls)"

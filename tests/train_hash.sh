@@ -74,6 +74,15 @@ for t in 2 3; do on 1 --threads $t; done
 on 2 --threads 2 # two groups side by side, buckets between them
 on 3 --balance 1,0,3.5
 killed
+case_of 'fixed32' mobilenetv2 --width 0.25 --input 32 --batch 16 --micro-batch 4 --limit 64 --epochs 3 --reduce fixed32
+for n in 2 3 5; do on $n --threads 1; done
+on 2 --threads 2
+on 1 --threads 3
+killed
+bytes() { "${@}" --json 2>/dev/null | grep '"epoch":' | tail -1 | grep -o '"bytes_sent":[0-9]*' | head -1 | cut -d: -f2; } # of all epochs
+exact=$(bytes ranks 2 "$bramble" train lenet --limit 1024 --epochs 2 --batch 64 --micro-batch 16 --quiet)
+narrow=$(bytes ranks 2 "$bramble" train lenet --limit 1024 --epochs 2 --batch 64 --micro-batch 16 --reduce fixed32 --quiet)
+[ $((narrow * 100)) -lt $((exact * 62)) ] || fail "fixed32 sends $narrow bytes, exact $exact"
 case_of mlp mlp --input 32 --hidden 32 --limit 200 --epochs 1 --batch 32 --micro-batch 4 --dropout 0.2
 for n in 2 3 4 5 7; do on $n --threads 1; done
 for t in 2 3; do on 1 --threads $t; done

@@ -156,7 +156,7 @@ int setup_train_options(struct cli *cli, const struct br_recipe *recipe, struct 
   train->bn_recalibrate = (int)option_int(o, "bn-recalibrate");
   train->ema = (float)option_float(o, "ema");
   train->sync = (enum br_sync_kind)option_choice(o, "sync");
-  train->reduce_float = option_choice(o, "reduce") == 1;
+  train->reduce = (enum br_reduce_kind)option_choice(o, "reduce");
   BR_TRY(worker_options(cli, train));
   BR_TRY(event_options(cli, train));
   return parse_augment(option_given(o, "augment") ? option_text(o, "augment") : recipe->augment, augment);

@@ -22,8 +22,7 @@ static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 void br_step_model_shape(const struct br_plan_request *request, const struct br_train_plan *plan, double unit_seconds, struct br_step_model *model) {
   const struct br_train_options *o = request->options;
-  size_t numbers = request->graph->trained_floats + 2 * request->graph->statistic_floats;
-  *model = (struct br_step_model){.threads = request->threads, .sum_bytes = (o->reduce_float ? 4.0 : 8.0) * (double)numbers, .latency = 1.5e-4, .bandwidth = 940e6 / 8};
+  *model = (struct br_step_model){.threads = request->threads, .sum_bytes = (o->reduce == BR_REDUCE_EXACT ? 8.0 : 4.0) * (double)request->graph->trained_floats + 16.0 * (double)request->graph->statistic_floats, .latency = 1.5e-4, .bandwidth = 940e6 / 8};
   if (o->sync == BR_SYNC_GRADIENTS) {
     model->parts = o->batch / o->micro_batch;
     if (plan->units > 0 && model->parts > plan->units) model->parts = plan->units;

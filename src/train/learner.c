@@ -73,24 +73,27 @@ static void fill_buckets(struct br_learner *learner) {
   struct br_step_sums *sums = &learner->sums;
   size_t border[BR_BUCKETS], n = learner->graph->trained_floats;
   int parts = br_buckets_cut(n, border);
-  bool floats = learner->options->reduce_float;
+  enum br_reduce_kind reduce = learner->options->reduce;
   buckets->bucket[buckets->count++] = (struct br_bucket){.data = sums->pairs, .n = 2 * learner->graph->statistic_floats, .type = BR_COMM_I64, .first = n, .last = n};
   for (int k = 0; k < parts; k++) {
-    struct br_bucket bucket = {.first = border[k + 1], .last = border[k], .n = border[k] - border[k + 1], .type = floats ? BR_COMM_F32 : BR_COMM_I64};
-    bucket.data = floats ? (void *)(learner->gradient + bucket.first) : sums->grid + bucket.first;
+    struct br_bucket bucket = {.first = border[k + 1], .last = border[k], .n = border[k] - border[k + 1], .type = BR_COMM_I64, .data = sums->grid + border[k + 1]};
+    if (reduce == BR_REDUCE_FLOAT) bucket.data = learner->gradient + bucket.first, bucket.type = BR_COMM_F32;
+    if (reduce == BR_REDUCE_FIXED32) bucket.data = learner->fixed32.narrow + bucket.first, bucket.type = BR_COMM_I32;
     buckets->bucket[buckets->count++] = bucket;
   }
   struct br_bucket scalars = {.data = sums->scalars, .n = BR_SCALAR_ROOM, .type = BR_COMM_I64};
-  if (floats)
+  if (reduce != BR_REDUCE_EXACT)
     buckets->bucket[buckets->count++] = scalars;
   else /* the first gradients lie behind them */
     buckets->bucket[buckets->count - 1].data = sums->scalars, buckets->bucket[buckets->count - 1].n += BR_SCALAR_ROOM;
+  if (reduce == BR_REDUCE_FIXED32) buckets->bucket[buckets->count++] = (struct br_bucket){.data = learner->fixed32.largest, .n = (size_t)learner->graph->n_params, .type = BR_COMM_I64_MAX};
 }
 
 int br_learner_open(struct br_learner *learner, const struct br_graph *graph, const struct br_train_options *options, struct br_optimiser *optimiser, float *trained, float *statistics) {
   *learner = (struct br_learner){.graph = graph, .options = options, .optimiser = optimiser, .trained = trained, .statistics = statistics};
   BR_TRY(br_step_sums_open(&learner->sums, graph));
   BR_TRY(br_memory_alloc(graph->trained_floats, sizeof(float), "gradient", &learner->gradient));
+  if (options->reduce == BR_REDUCE_FIXED32) BR_TRY(br_fixed32_open(&learner->fixed32, graph));
   fill_buckets(learner);
   return BR_OK;
 }
@@ -98,6 +101,7 @@ int br_learner_open(struct br_learner *learner, const struct br_graph *graph, co
 void br_learner_close(struct br_learner *learner) {
   br_step_sums_close(&learner->sums);
   br_memory_free(learner->gradient);
+  br_fixed32_close(&learner->fixed32);
   *learner = (struct br_learner){0};
 }
 
@@ -122,7 +126,13 @@ static int argmax(const float *x, int n) {
 
 /* A group's gradients [first, last), of a step of so many units. */
 static void collect_gradients(struct br_learner *learner, struct br_exec *exec, size_t first, size_t last, int64_t units, struct br_part part) {
-  float largest = br_grid_add(br_exec_gradient(exec) + first, learner->sums.grid + first, BR_GRID_SHIFT, last - first, part);
+  bool fits = true;
+  float largest;
+  if (learner->fixed32.shift)
+    largest = br_fixed32_add(&learner->fixed32, br_exec_gradient(exec), learner->sums.grid, first, last, units, &fits, part);
+  else
+    largest = br_grid_add(br_exec_gradient(exec) + first, learner->sums.grid + first, BR_GRID_SHIFT, last - first, part);
+  if (!fits) __atomic_store_n(&learner->sums.scalars[BR_SCALAR_WIDE], 1, __ATOMIC_RELAXED);
   if (!(largest < (float)br_grid_limit(units))) __atomic_store_n(&learner->sums.scalars[BR_SCALAR_BAD], 1, __ATOMIC_RELAXED);
 }
 
@@ -162,6 +172,8 @@ static void pull_to_anchor(struct br_learner *learner, struct br_part part) {
 void br_learner_update(struct br_learner *learner, struct br_barrier *barrier, int64_t units, float lr, struct br_part part) {
   if (learner->summed_floats)
     br_scale(learner->gradient, 1.0f / (float)units, learner->gradient, false, learner->graph->trained_floats, part);
+  else if (learner->fixed32.shift)
+    br_fixed32_get(&learner->fixed32, learner->sums.grid, units, learner->gradient, part);
   else
     br_grid_get(learner->sums.grid, 0x1p-40 / (double)units, learner->gradient, learner->graph->trained_floats, part);
   if (part.index == 0) br_statistics_blend(learner->graph, learner->sums.pairs, (double)units, false, learner->statistics);
@@ -231,6 +243,7 @@ static void step_merge(void *arg, struct br_crew *crew, int active, struct br_pa
 static void begin_bucket(struct br_learner *learner, struct br_comm *comm) {
   const struct br_bucket *next = &learner->buckets.bucket[learner->buckets.begun];
   if (next->type == BR_COMM_F32) br_grid_get(learner->sums.grid + next->first, 0x1p-40, learner->gradient + next->first, next->last - next->first, BR_PART_ALL);
+  if (next->type == BR_COMM_I32) br_fixed32_narrow(&learner->fixed32, learner->sums.grid, next->first, next->last);
   br_buckets_begin(&learner->buckets, comm);
 }
 
@@ -261,7 +274,11 @@ static int sum_over_ranks(struct br_learner *learner, struct br_comm *comm) {
   struct br_buckets *buckets = &learner->buckets;
   if (br_comm_size(comm) == 1) return BR_OK;
   while (buckets->begun < buckets->count) begin_bucket(learner, comm);
-  return br_buckets_finish(buckets, comm);
+  BR_TRY(br_buckets_finish(buckets, comm));
+  if (!learner->fixed32.shift || learner->sums.scalars[BR_SCALAR_BAD] != 0) return BR_OK;
+  if (learner->sums.scalars[BR_SCALAR_WIDE] != 0) return br_comm_sum_i64(comm, learner->sums.grid, learner->graph->trained_floats);
+  br_fixed32_widen(&learner->fixed32, learner->sums.grid);
+  return BR_OK;
 }
 
 int br_learner_step(struct br_learner *learner, struct br_comm *comm, struct br_crew *crew, const struct br_order *order, struct br_step *step) {
@@ -269,7 +286,7 @@ int br_learner_step(struct br_learner *learner, struct br_comm *comm, struct br_
   struct shared_step shared = {.learner = learner, .comm = comm, .order = order, .step = step, .barrier = &crew->barrier};
   struct br_tally before = learner->tally;
   learner->tally = (struct br_tally){0};
-  learner->summed_floats = learner->options->reduce_float && !alone;
+  learner->summed_floats = learner->options->reduce == BR_REDUCE_FLOAT && !alone;
   learner->buckets.seconds = 0;
   br_team_run(crew->team, clear_member, &shared);
   struct br_crew_work work = {.arg = &shared, .first = step->mine_first, .last = step->mine_last, .epoch = order->epoch, .samples = step_samples, .merge = step_merge, .settled = alone ? NULL : step_settled, .run = br_learner_run(learner, order, step)};
@@ -289,5 +306,6 @@ int br_learner_step(struct br_learner *learner, struct br_comm *comm, struct br_
   learner->tally = br_step_sums_tally(&learner->sums);
   br_tally_merge(&learner->tally, &before);
   br_team_run(crew->team, update_member, &shared);
+  if (learner->fixed32.shift) br_fixed32_follow(&learner->fixed32, learner->options->batch / learner->options->micro_batch);
   return BR_OK;
 }

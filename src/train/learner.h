@@ -5,6 +5,7 @@
 
 #include "train/buckets.h"
 #include "train/crew.h"
+#include "train/fixed32.h"
 #include "train/optimiser.h"
 
 #include <bramble/cluster/exact.h>
@@ -25,7 +26,7 @@ struct br_step_sums {
   int64_t *grid;         /* graph->trained_floats */
   struct br_pair *pairs; /* graph->statistic_floats: mean, and E[x^2] in the place of the variance */
 };
-enum { BR_SCALAR_BAD, BR_SCALAR_STOP, BR_SCALAR_SAVE, BR_SCALAR_SAMPLES, BR_SCALAR_RIGHT, BR_SCALAR_LOSS /* a br_sum of 8 */, BR_SCALAR_ROOM = 16 /* so that the grid is aligned */ };
+enum { BR_SCALAR_BAD, BR_SCALAR_WIDE /* does not fit fixed32 */, BR_SCALAR_STOP, BR_SCALAR_SAVE, BR_SCALAR_SAMPLES, BR_SCALAR_RIGHT, BR_SCALAR_LOSS /* a br_sum of 8 */, BR_SCALAR_ROOM = 16 /* so that the grid is aligned */ };
 int br_step_sums_open(struct br_step_sums *sums, const struct br_graph *graph);
 size_t br_step_sums_bytes(const struct br_graph *graph);
 void br_step_sums_close(struct br_step_sums *sums);
@@ -49,10 +50,11 @@ struct br_learner {
   float *gradient;                /* of the batch, after summing */
   struct br_step_sums sums;
   struct br_buckets buckets; /* of the sums, where there are several ranks */
+  struct br_fixed32 fixed32; /* reduce fixed32: the tensors' grids; else empty */
   struct br_tally tally;   /* grows with every step */
   struct br_update update; /* of the step under way */
   double communicate_seconds;
-  bool summed_floats; /* the gradient holds the sum already (reduce_float), not the grid */
+  bool summed_floats; /* the gradient holds the sum already (reduce float), not the grid */
 };
 
 /* How the samples of a learner's epoch are ordered and cut: unit u of an epoch is positions u m .. u m + m - 1 of the permutation. */

@@ -13,6 +13,7 @@
 const char *const br_optimiser_words[] = {"sgd", "adam", "adamw", "lars", "lamb", "rmsprop", NULL};
 const char *const br_schedule_words[] = {"constant", "step", "cosine", "onecycle", NULL};
 const char *const br_sync_words[] = {"gradients", "weights", "fedavg", NULL};
+const char *const br_reduce_words[] = {"exact", "float", "fixed32", NULL};
 static const char *const partition_words[] = {"iid", "strided", "dirichlet"}, *const server_words[] = {"fedavg", "fedavgm", "fedadam"}, *const keep_words[] = {"last", "best", "all"};
 
 struct text {
@@ -74,7 +75,7 @@ static void add_all(struct text *t, const struct br_train_options *o, const stru
   if (o->frozen) add(t, "freeze=%016llx\n", (unsigned long long)hash_of(o->frozen, (size_t)graph->n_params * sizeof(bool)));
   add(t, "sync=%s\n", br_sync_words[o->sync]);
   if (o->sync != BR_SYNC_GRADIENTS) add_workers(t, o);
-  if (o->reduce_float) add(t, "reduce=float\n");
+  if (o->reduce != BR_REDUCE_EXACT) add(t, "reduce=%s\n", br_reduce_words[o->reduce]);
   add(t, "keep=%s\n", keep_words[o->keep]);
   if (o->evaluation_epochs != 1 || o->evaluation_steps) add(t, "eval_every=%d epochs, %lld steps\n", o->evaluation_epochs, (long long)o->evaluation_steps);
   if (o->patience) add(t, "patience=%d\n", o->patience);

@@ -71,7 +71,7 @@ static int check_workers(const struct br_train_options *o, uint64_t samples) {
   const struct br_worker_options *w = &o->worker;
   if (w->workers < 1) BR_FAIL(BR_ERROR_USAGE, "--sync %s needs --workers: how many workers there are is a setting of the model, not of the machines", br_sync_words[o->sync]);
   if ((uint64_t)w->workers > samples) BR_FAIL(BR_ERROR_USAGE, "--workers %d: there are only %llu training samples; give at most so many", w->workers, (unsigned long long)samples);
-  if (o->reduce_float) BR_FAIL(BR_ERROR_USAGE, "--reduce float is for --sync gradients; weights are averaged exactly");
+  if (o->reduce != BR_REDUCE_EXACT) BR_FAIL(BR_ERROR_USAGE, "--reduce %s is for --sync gradients; weights are averaged exactly", br_reduce_words[o->reduce]);
   if (w->partition == BR_PARTITION_DIRICHLET && !(w->alpha > 0)) BR_FAIL(BR_ERROR_USAGE, "--partition dirichlet needs a number above 0, as in dirichlet:0.5");
   if (o->sync == BR_SYNC_FEDAVG && (!(w->fraction > 0 && w->fraction <= 1) || w->local_epochs < 1)) BR_FAIL(BR_ERROR_USAGE, "--fraction is above 0 and at most 1, --local-epochs at least 1");
   return BR_OK;
@@ -187,6 +187,7 @@ static void describe_checkpoint(struct trainer *t) {
   add_block(c, "ema", t->ema, graph->trained_floats);
   if (!has_workers(t)) {
     add_block(c, "optimiser", t->optimiser.state, br_optimiser_state_floats(graph, &o->optimiser));
+    add_block(c, "shifts", t->learner.fixed32.shift, (size_t)graph->n_params);
     return;
   }
   const struct br_workers *w = &t->workers;
