@@ -1,4 +1,5 @@
-/* Grids that follow their gradients. */
+/* Grids that follow their gradients: coarser at once, finer slowly. Batch norm's own parameters have gradients with long tails, for they hardly matter to a net
+ * that normalises again; a tighter or quicker grid would send one step in two twice. */
 #include "train/fixed32.h"
 
 #include <bramble/base/error.h>
@@ -8,6 +9,9 @@
 
 #include <math.h>
 #include <string.h>
+
+#define MARGIN 16.0
+#define FINER 0.125f /* bits a step */
 
 size_t br_fixed32_bytes(const struct br_graph *graph) { return (sizeof(float) + sizeof(int64_t)) * (size_t)graph->n_params + sizeof(int32_t) * graph->trained_floats; }
 
@@ -73,9 +77,10 @@ void br_fixed32_follow(struct br_fixed32 *f, int64_t units) {
     float largest;
     int exponent;
     memcpy(&largest, &bits, sizeof largest);
-    frexp(4.0 * (double)units * largest, &exponent); /* is below 2^exponent */
-    int shift = 31 - exponent;
-    f->shift[p] = (float)(largest == 0 || shift > BR_GRID_SHIFT ? BR_GRID_SHIFT : shift < 0 ? 0 : shift);
+    frexp(MARGIN * (double)units * largest, &exponent); /* is below 2^exponent */
+    float shift = largest > 0 ? (float)(31 - exponent) : BR_GRID_SHIFT;
+    if (shift > f->shift[p] + FINER) shift = f->shift[p] + FINER;
+    f->shift[p] = shift < 0 ? 0 : shift < BR_GRID_SHIFT ? shift : BR_GRID_SHIFT;
     f->largest[p] = 0;
   }
 }

@@ -1,5 +1,5 @@
 /* The grids of --reduce fixed32: every tensor's gradients are rounded, unit by unit, onto a grid of its own that is as fine as lets the sum over all units fit
- * into 32 bits if no gradient of the tensor grows to more than four times the largest of the step before. Sums are made of 64-bit numbers all the same; only on
+ * into 32 bits if no gradient of the tensor grows to more than sixteen times the largest of the steps before. Sums are made of 64-bit numbers all the same; only on
  * the wire they are narrow, and in a step in which some unit's gradient has grown too much they travel as they are. So what is computed does not depend on
  * the number of ranks. Private to the room. */
 #ifndef TRAIN_FIXED32_H
@@ -10,7 +10,7 @@
 
 struct br_fixed32 {
   const struct br_graph *graph;
-  float *shift;     /* per parameter: its grid is 2^-shift apart, 0 to BR_GRID_SHIFT; state that a checkpoint keeps */
+  float *shift;     /* per parameter: its grid is 2^-floor(shift) apart, 0 to BR_GRID_SHIFT; state that a checkpoint keeps */
   int64_t *largest; /* per parameter: bits of the largest |gradient| of a unit in this step, which order like the numbers */
   int32_t *narrow;  /* trained_floats: what is on the wire */
 };
