@@ -7,6 +7,7 @@
 #include <bramble/base/cpu.h>
 #include <bramble/base/memory.h>
 #include <bramble/base/text.h>
+#include <bramble/cluster/link.h>
 #include <bramble/kernel/bench.h>
 #include <bramble/kernel/kernel.h>
 
@@ -105,9 +106,36 @@ static int bench_rows(struct cli *cli, int (*measure)(double seconds, void (*row
   return measure(0.02 * (double)option_int(&cli->options, "repeats"), print_row, cli);
 }
 
+#define SUM_BYTES 3000000
+
+/* What the wires between ranks carry. */
+static int bench_links(struct cli *cli) {
+  int ranks = br_comm_size(cli->comm);
+  if (ranks == 1) return BR_OK;
+  struct br_link *links;
+  double sum = 0;
+  BR_TRY(br_comm_agree(cli->comm, br_memory_alloc((size_t)ranks, sizeof *links, "links", &links)));
+  int status = br_link_probe(cli->comm, links);
+  if (status == BR_OK) status = br_link_sum_seconds(cli->comm, SUM_BYTES, 5, &sum);
+  if (status == BR_OK && cli->speaks) {
+    char shape[40];
+    snprintf(shape, sizeof shape, "3 MB of int64, %d ranks", ranks);
+    print_row(cli, &(struct br_bench_row){.table = "mpi", .name = "latency", .shape = "rank 0 to 1", .seconds = links[0].latency});
+    print_row(cli, &(struct br_bench_row){.table = "mpi", .name = "send", .shape = "1 MB, rank 0 to 1", .seconds = 1e6 / links[0].to_next, .bytes = 1e6});
+    print_row(cli, &(struct br_bench_row){.table = "mpi", .name = "sum", .shape = shape, .seconds = sum, .bytes = SUM_BYTES});
+  }
+  br_memory_free(links);
+  return status;
+}
+
+static int bench_machine(struct cli *cli) {
+  BR_TRY(bench_links(cli));
+  return bench_rows(cli, br_bench_machine);
+}
+
 int cmd_bench(struct cli *cli) {
   const char *what = cli->options.n_subjects ? cli->options.subjects[0] : "";
-  if (strcmp(what, "machine") == 0) return bench_rows(cli, br_bench_machine);
+  if (strcmp(what, "machine") == 0) return bench_machine(cli);
   if (strcmp(what, "kernel") == 0) return bench_rows(cli, br_bench_kernels);
   if (strcmp(what, "table") == 0) return table_bench(cli);
   if (strcmp(what, "predict") == 0) return br_comm_agree(cli->comm, bench_predict(cli));

@@ -4,9 +4,13 @@
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
 #include <bramble/base/random.h>
+#include <bramble/base/thread.h>
 #include <bramble/kernel/bench.h>
 
 #include <stdio.h>
+#if defined(__x86_64__)
+#include <emmintrin.h>
+#endif
 
 #include "kernels.h"
 
@@ -28,6 +32,8 @@ struct bench {
   struct br_conv_shape conv;
   struct br_inverted_residual block;
   size_t rows, channels;
+  struct br_team *team; /* of all cores */
+  struct br_barrier barrier;
 };
 
 /* Seconds of one run of `run`. */
@@ -65,6 +71,59 @@ static void run_peak(struct bench *k) { k->kernels->peak_flops(PEAK_STEPS, k->c)
 static void run_read(struct bench *k) { k->kernels->column_sum(k->a, k->rows, k->channels, k->c, BR_PART_ALL); }
 static void run_copy(struct bench *k) { k->kernels->copy(k->a, k->b, false, k->rows * k->channels, BR_PART_ALL); }
 
+/* A copy whose stores go past the caches, so that what is overwritten is not read first. */
+#if defined(__x86_64__)
+#define COPIES_PAST
+static void run_copy_past(struct bench *k) {
+  const __m128i *from = (const __m128i *)(const void *)k->a;
+  __m128i *to = (__m128i *)(void *)k->b;
+  for (size_t i = 0; i < k->rows * k->channels / 4; i++) _mm_stream_si128(to + i, _mm_loadu_si128(from + i));
+  _mm_sfence();
+}
+#endif
+
+/* What all cores do together: each a part of its own. */
+static void peak_member(void *arg, struct br_part part) {
+  struct bench *k = arg;
+  k->kernels->peak_flops(PEAK_STEPS, k->c + 64 * part.index);
+}
+static void read_member(void *arg, struct br_part part) {
+  struct bench *k = arg;
+  size_t first, last;
+  br_part_range(part, k->rows, 1, &first, &last);
+  k->kernels->column_sum(k->a + first * k->channels, last - first, k->channels, k->c + 64 * part.index, BR_PART_ALL);
+}
+static void copy_member(void *arg, struct br_part part) {
+  struct bench *k = arg;
+  k->kernels->copy(k->a, k->b, false, k->rows * k->channels, part);
+}
+#define MEETINGS 1000
+static void barrier_member(void *arg, struct br_part part) {
+  for (int i = 0; i < MEETINGS; i++) br_barrier_wait(&((struct bench *)arg)->barrier, part.count);
+}
+static void run_peak_together(struct bench *k) { br_team_run(k->team, peak_member, k); }
+static void run_read_together(struct bench *k) { br_team_run(k->team, read_member, k); }
+static void run_copy_together(struct bench *k) { br_team_run(k->team, copy_member, k); }
+static void run_barrier(struct bench *k) { br_team_run(k->team, barrier_member, k); }
+
+static int measure_together(struct bench *k) {
+  char threads[32];
+  int cores = br_cpu_count();
+  BR_TRY(br_team_open(cores, &k->team));
+  snprintf(threads, sizeof threads, "%d threads", cores);
+  for (int i = 0; i < cores; i++) k->c[64 * i] = 0.5f;
+  report(k, "peak fma", threads, best_seconds(k, run_peak_together), cores * k->kernels->peak_flops(1, k->c) * PEAK_STEPS, 0, 0);
+  snprintf(threads, sizeof threads, "memory, %d threads", cores);
+  k->channels = 16, k->rows = level_bytes[LEVELS - 1] / 64;
+  report(k, "read", threads, best_seconds(k, run_read_together), 0, (double)level_bytes[LEVELS - 1], 0);
+  k->rows /= 2;
+  report(k, "copy", threads, best_seconds(k, run_copy_together), 0, (double)level_bytes[LEVELS - 1], 0);
+  snprintf(threads, sizeof threads, "%d threads", cores);
+  report(k, "barrier", threads, best_seconds(k, run_barrier) / MEETINGS, 0, 0, 0);
+  br_team_close(k->team);
+  return BR_OK;
+}
+
 static void measure_bounds(struct bench *k, bool tell) {
   k->c[0] = 0.5f;
   double seconds = best_seconds(k, run_peak), flops = k->kernels->peak_flops(1, k->c) * PEAK_STEPS;
@@ -77,6 +136,9 @@ static void measure_bounds(struct bench *k, bool tell) {
     k->rows /= 2; /* both blocks together fill the level */
     double copy = best_seconds(k, run_copy);
     if (tell) report(k, "copy", level_names[level], copy, 0, bytes, 0);
+#ifdef COPIES_PAST
+    if (tell) report(k, "copy past the caches", level_names[level], best_seconds(k, run_copy_past), 0, bytes, 0);
+#endif
     k->bandwidth[level] = bytes / (read < copy ? read : copy);
   }
 }
@@ -110,6 +172,7 @@ int br_bench_machine(double seconds, void (*row)(void *arg, const struct br_benc
     report(&other, "peak fma", "", best, other.kernels->peak_flops(1, other.c) * PEAK_STEPS, 0, 0);
   }
   if (status == BR_OK) measure_bounds(&k, true);
+  if (status == BR_OK) status = measure_together(&k);
   bench_close(&k);
   return status;
 }

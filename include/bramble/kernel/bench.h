@@ -15,8 +15,8 @@ struct br_bench_row {
   double share;        /* of the bound, 0 to about 1; 0 for rows that measure a bound */
 };
 
-/* One thread's peak FMA rate (for every table of this machine up to the one in use), and bandwidths of read and copy with data of 16 KB,
- * 256 KB, 4 MB and 64 MB. `seconds` is spent on each row. Rows go to `row` in order. Errors: BR_ERROR_MEMORY.
+/* One thread's peak FMA rate (for every table of this machine up to the one in use), and bandwidths of read, copy and (x86) copy with stores past the caches, with data of 16 KB,
+ * 256 KB, 4 MB and 64 MB; then all cores together: peak, bandwidth of memory, and a meeting at a barrier. `seconds` is spent on each row. Rows go to `row` in order. Errors: BR_ERROR_MEMORY.
  * Not thread-safe: it times. Not collective. */
 int br_bench_machine(double seconds, void (*row)(void *arg, const struct br_bench_row *row), void *arg);
 /* The same for the kernels of the table in use, on the shapes of small nets and of mobilenetv2 0.5 at 128x128, micro-batch 12. */
