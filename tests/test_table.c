@@ -82,6 +82,33 @@ static void test_wampler(void **state) {
   }
 }
 
+/* Wampler 3 to 5: the powers with residuals of 1, 100 and 10,000 times a pattern, certified by NIST: coefficients of 1, and these standard errors. */
+static void test_wampler_residuals(void **state) {
+  (void)state;
+  static const int residual[21] = {759, -2048, 2048, -2048, 2523, -2048, 2048, -2048, 1838, -2048, 2048, -2048, 1838, -2048, 2048, -2048, 2523, -2048, 2048, -2048, 759};
+  static const double certified[6] = {2152.32624678170, 2363.55173469681, 779.343524331583, 101.475507550350, 5.64566512170752, 0.112324854679312};
+  for (long long times = 1; times <= 10000; times *= 100) {
+    FILE *file = fopen(path, "w");
+    fprintf(file, "y,x1,x2,x3,x4,x5\n");
+    for (long long x = 0; x <= 20; x++) {
+      long long power = 1, y = times * residual[x];
+      for (int k = 0; k <= 5; k++, power *= x) y += power;
+      fprintf(file, "%lld,%lld,%lld,%lld,%lld,%lld\n", y, x, x * x, x * x * x, x * x * x * x, x * x * x * x * x);
+    }
+    fclose(file);
+    json_t *report = train_linear("y", NULL, (struct br_linear_settings){0});
+    near(fact(report, NULL, "intercept"), 1, 1e-10);
+    for (int k = 1; k <= 5; k++) {
+      char name[4];
+      snprintf(name, sizeof name, "x%d", k);
+      near(fact(report, "coefficients", name), 1, 1e-10);
+      near(fact(report, "standard_errors", name), certified[k] * (double)times, 1e-13);
+    }
+    near(fact(report, NULL, "rmse") * sqrt(21. / 15), 2360.14502379268 * (double)times, 1e-13);
+    json_decref(report);
+  }
+}
+
 static void test_collinear_ridge_lasso(void **state) {
   (void)state;
   FILE *file = fopen(path, "w");
@@ -375,7 +402,7 @@ static void test_refusals(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_longley),         cmocka_unit_test(test_wampler), cmocka_unit_test(test_collinear_ridge_lasso), cmocka_unit_test(test_functions), cmocka_unit_test(test_tree_finds_the_best_split), cmocka_unit_test(test_tree_full_depth_and_limits), cmocka_unit_test(test_tree_file),
+      cmocka_unit_test(test_longley),         cmocka_unit_test(test_wampler), cmocka_unit_test(test_wampler_residuals), cmocka_unit_test(test_collinear_ridge_lasso), cmocka_unit_test(test_functions), cmocka_unit_test(test_tree_finds_the_best_split), cmocka_unit_test(test_tree_full_depth_and_limits), cmocka_unit_test(test_tree_file),
       cmocka_unit_test(test_regression_tree), cmocka_unit_test(test_measures), cmocka_unit_test(test_refusals),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
