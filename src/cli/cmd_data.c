@@ -1,6 +1,7 @@
-/* bramble data: making and moving data sets. data pack SPEC writes tar shards; data show SPEC INDEX writes one picture; data make KIND
+/* bramble data: making and moving data sets. data pack SPEC writes tar shards, or of a table a folder of columns; data show SPEC INDEX writes one picture; data make KIND
  * writes a generated table. */
 #include "cli/setup.h"
+#include "cli/table.h"
 
 #include <bramble/base/text.h>
 #include <bramble/data/image.h>
@@ -23,9 +24,11 @@ static int need_out(const struct cli *cli, const char **out) {
 }
 
 static int pack(struct cli *cli) {
-  const char *out;
+  const char *out, *const *subjects = cli->options.subjects;
+  if (cli->options.n_subjects == 3 && table_is_csv(subjects[1])) return table_pack(cli, subjects[1], subjects[2]);
   BR_TRY(need_out(cli, &out));
-  if (cli->options.n_subjects != 2) BR_FAIL(BR_ERROR_USAGE, "bramble data pack takes one data set, as in: bramble data pack folder:photos --out shards/photos");
+  if (cli->options.n_subjects == 2 && table_is_csv(subjects[1])) return table_pack(cli, subjects[1], out);
+  if (cli->options.n_subjects != 2) BR_FAIL(BR_ERROR_USAGE, "bramble data pack takes one data set, as in: bramble data pack folder:photos --out shards/photos, or a table and a folder: bramble data pack cars.csv cars");
   struct br_dataset_options options = dataset_options(cli);
   struct br_pack result;
   BR_TRY(br_pack_write(cli->options.subjects[1], &options, out, (uint64_t)option_size(&cli->options, "shard"), &result));

@@ -8,6 +8,7 @@
 #include <bramble/store/file.h>
 #include <bramble/store/safetensors.h>
 #include <bramble/table/evaluate.h>
+#include <bramble/table/folder.h>
 #include <bramble/table/task.h>
 
 #include <math.h>
@@ -33,6 +34,7 @@ bool table_is_model(const char *path) {
 bool table_is_csv(const char *path) {
   static const char *const ends[] = {".csv", ".tsv", ".csv.gz", ".tsv.gz", ".txt"};
   size_t n = strlen(path);
+  if (br_table_is_folder(path)) return true;
   for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
     if (n >= strlen(ends[i]) && strcmp(path + n - strlen(ends[i]), ends[i]) == 0) return true;
   return false;
@@ -108,7 +110,7 @@ int table_report(struct cli *cli, json_t *report) {
 
 /* --- options ------------------------------------------------------------------------------------------------------------- */
 
-static int csv_options(struct cli *cli, const char *path, struct br_csv_options *csv) {
+int table_csv_options(struct cli *cli, const char *path, struct br_csv_options *csv) {
   const struct options *o = &cli->options;
   const char *separator = option_text(o, "separator");
   *csv = (struct br_csv_options){.path = path, .header = option_choice(o, "header") == 0 ? -1 : option_choice(o, "header") == 1, .skip_bad_rows = option_choice(o, "bad-rows") == 1};
@@ -150,7 +152,7 @@ int table_task_options(struct cli *cli, enum br_table_model_kind kind, struct br
   if (option_given(o, "memory")) task->memory_bytes = (size_t)option_sizes(o, "memory", 0);
   if (kind == BR_TABLE_KMEANS && task->target) BR_FAIL(BR_ERROR_USAGE, "--target: k-means has none; --features names the columns to use");
   if (kind != BR_TABLE_KMEANS && !task->target) BR_FAIL(BR_ERROR_USAGE, "--target is missing: the column to predict");
-  return csv_options(cli, path, &task->csv);
+  return table_csv_options(cli, path, &task->csv);
 }
 
 /* --- the verbs ----------------------------------------------------------------------------------------------------------- */
@@ -250,7 +252,7 @@ static int open_both(struct cli *cli, struct br_team *team, const char *where, s
   const char *path = NULL;
   int status = br_table_model_open(cli->options.subjects[0], model);
   if (status == BR_OK) status = need_data(cli, &path);
-  if (status == BR_OK) status = csv_options(cli, path, &csv);
+  if (status == BR_OK) status = table_csv_options(cli, path, &csv);
   BR_TRY(br_comm_agree(cli->comm, status));
   return br_table_read_for(cli->comm, team, *model, &csv, where, table);
 }
@@ -331,11 +333,33 @@ int table_inspect(struct cli *cli) {
   struct br_csv_options csv;
   struct br_team *team = NULL;
   json_t *report = NULL;
-  int status = csv_options(cli, cli->options.subjects[0], &csv);
+  int status = table_csv_options(cli, cli->options.subjects[0], &csv);
   if (status == BR_OK) status = cli_open_team(cli, &team);
   status = br_comm_agree(cli->comm, status);
   if (status == BR_OK) status = br_table_inspect(cli->comm, team, &csv, &report);
   if (status == BR_OK) table_report(cli, report);
   br_team_close(team);
+  return status;
+}
+
+/* One rank's work, whatever others there are: they wait outside. */
+int table_pack(struct cli *cli, const char *path, const char *folder) {
+  struct br_comm *self = NULL;
+  struct br_team *team = NULL;
+  struct br_table *table = NULL;
+  struct br_csv_options csv;
+  int status = table_csv_options(cli, path, &csv);
+  if (status == BR_OK) status = br_comm_open_self(&self);
+  if (status == BR_OK) status = cli_open_team(cli, &team);
+  if (status == BR_OK) status = br_table_read_typed(self, team, &csv, option_text(&cli->options, "types"), &table);
+  if (status == BR_OK) status = br_table_write_folder(table, folder);
+  if (status == BR_OK) {
+    json_t *report = json_pack("{s:s,s:I,s:I}", "folder", folder, "rows", (json_int_t)br_table_rows(table), "columns", (json_int_t)br_table_columns(table));
+    report_bad_rows(table, report);
+    table_report(cli, report);
+  }
+  br_table_close(table);
+  br_team_close(team);
+  br_comm_close(self);
   return status;
 }

@@ -10,7 +10,7 @@
 bool table_is_kind(const char *word);
 /* A model file of a table. */
 bool table_is_model(const char *path);
-/* A name that ends as CSV files do. */
+/* A name that ends as CSV files do, or a folder of a packed table. */
 bool table_is_csv(const char *path);
 
 /* The task of a table from the options, borrowed from them. */
@@ -20,6 +20,9 @@ void table_report_rows(const struct br_task_data *data, json_t *report);
 /* A report as lines for people; and as --json says, on rank 0, and freed: returns BR_OK. */
 void table_print(json_t *object);
 int table_report(struct cli *cli, json_t *report);
+
+/* Writes the table of a file as a folder of columns. Not collective. */
+int table_pack(struct cli *cli, const char *path, const char *folder);
 
 /* Collective, as all verbs. */
 int table_train(struct cli *cli);

@@ -5,6 +5,7 @@
 #include <bramble/base/memory.h>
 #include <bramble/base/text.h>
 
+#include "folder.h"
 #include "slice.h"
 
 #include <stdatomic.h>
@@ -492,6 +493,7 @@ static int read_table(struct reader *r) {
 }
 
 int br_table_read_csv(struct br_comm *comm, struct br_team *team, const struct br_csv_options *options, struct br_table **out) {
+  if (!options->text && br_table_is_folder(options->path)) return br__folder_read(comm, team, options, out);
   struct reader r = {.comm = comm, .team = team, .options = options};
   *out = NULL;
   BR_TRY(br_memory_alloc(1, sizeof *r.table, "table", &r.table));

@@ -194,6 +194,20 @@ int br_task_open(struct br_comm *comm, struct br_team *team, const struct br_tas
   return status;
 }
 
+int br_table_read_typed(struct br_comm *comm, struct br_team *team, const struct br_csv_options *csv, const char *types, struct br_table **out) {
+  struct names typed = {0};
+  struct br__steps none = {0};
+  struct br_column_choice *choices = NULL;
+  struct br_csv_options options = *csv;
+  *out = NULL;
+  int status = br_comm_agree(comm, parse_types(&(struct br_task_options){.types = types}, &none, &typed, &choices, &options.n_choices));
+  options.choices = choices;
+  if (status == BR_OK) status = br_table_read_csv(comm, team, &options, out);
+  free(choices);
+  names_free(&typed);
+  return status;
+}
+
 void br_task_close(struct br_task_data *data) {
   br_rows_free(&data->rows);
   br_table_close(data->table);

@@ -45,6 +45,9 @@ int br_task_fold(struct br_comm *comm, struct br_team *team, const struct br_tas
 /* The rows of a table that are to be measured: all, or those for which `where` is true, with role TEST. Collective. */
 int br_rows_to_measure(struct br_comm *comm, struct br_team *team, const struct br_table *table, const char *where, struct br_rows *out);
 
+/* Reads all columns of a file; types as in the options above. Collective. */
+int br_table_read_typed(struct br_comm *comm, struct br_team *team, const struct br_csv_options *csv, const char *types, struct br_table **out);
+
 /* Reads the table a model is to be used on: the columns it needs, with its types, made ready by the steps of its training; its target too where the file has
  * it, and the columns of the formula `where` (NULL: none). Errors: BR_ERROR_DATA naming all the columns that the file lacks. Collective. */
 int br_table_read_for(struct br_comm *comm, struct br_team *team, const struct br_table_model *model, const struct br_csv_options *csv, const char *where, struct br_table **out);
