@@ -47,7 +47,7 @@ static double *add_series(struct drawing *d, const char *name, int colour) {
 static void draw_times(struct drawing *d, const struct br_row *row) {
   static const char *const names[] = {"compute", "load", "wait", "communicate"};
   static const int column[] = {1, 0, 2, 3}, colour[] = {0, 3, 7, 1};
-  char labels[BR_CHART_POINTS][8];
+  char labels[BR_CHART_POINTS][12];
   const char *label[BR_CHART_POINTS];
   int n = (int)json_array_size(row->rank_times);
   if (n > BR_CHART_POINTS) n = BR_CHART_POINTS;
@@ -122,7 +122,7 @@ static void draw_memory(struct drawing *d, const struct br_row *row, int ranks) 
   begin(d, row, "Memory of a rank, MB", BR_CHART_LINE, 0);
   d->chart.zero = true;
   for (int r = 0; r < ranks && r < MAX_LINES; r++) {
-    char name[16];
+    char name[24];
     snprintf(name, sizeof name, "rank %d", r);
     int n = add_column(rank_points(row, r), RSS, 1e-6, d->numbers[0], begin_line(d, name, r % 8));
     d->chart.n = r == 0 || n < d->chart.n ? n : d->chart.n;
