@@ -276,9 +276,14 @@ static int sum_over_ranks(struct br_learner *learner, struct br_comm *comm) {
   while (buckets->begun < buckets->count) begin_bucket(learner, comm);
   BR_TRY(br_buckets_finish(buckets, comm));
   if (!learner->fixed32.shift || learner->sums.scalars[BR_SCALAR_BAD] != 0) return BR_OK;
-  if (learner->sums.scalars[BR_SCALAR_WIDE] != 0) return br_comm_sum_i64(comm, learner->sums.grid, learner->graph->trained_floats);
-  br_fixed32_widen(&learner->fixed32, learner->sums.grid);
-  return BR_OK;
+  if (learner->sums.scalars[BR_SCALAR_WIDE] == 0) {
+    br_fixed32_widen(&learner->fixed32, learner->sums.grid);
+    return BR_OK;
+  }
+  double start = br_clock_seconds();
+  int status = br_comm_sum_i64(comm, learner->sums.grid, learner->graph->trained_floats);
+  buckets->seconds += br_clock_seconds() - start;
+  return status;
 }
 
 int br_learner_step(struct br_learner *learner, struct br_comm *comm, struct br_crew *crew, const struct br_order *order, struct br_step *step) {
