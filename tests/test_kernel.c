@@ -75,7 +75,8 @@ static void test_slopes(void **state) {
 }
 
 static void count_row(void *arg, const struct br_bench_row *row) {
-  assert_true(row->seconds > 0 && row->flops + row->bytes > 0 && row->name && row->shape && row->table);
+  bool moves = row->flops + row->bytes > 0 || strcmp(row->name, "barrier") == 0;
+  assert_true(row->seconds > 0 && moves && row->name && row->shape && row->table);
   ++*(int *)arg;
 }
 
