@@ -282,7 +282,7 @@ int main(void) {
     printf("1..0 # SKIP test_onnx_bad: %s\n", br_error_message());
     return 0;
   }
-  snprintf(path, sizeof path, "test_onnx_bad.%d.onnx", (int)getpid());
+  snprintf(path, sizeof path, "/tmp/test_onnx_bad.%d.onnx", (int)getpid());
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_every_byte), cmocka_unit_test(test_nested), cmocka_unit_test(test_large), cmocka_unit_test(test_external), cmocka_unit_test(test_memory)};
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   unlink(path);
