@@ -88,11 +88,14 @@ cmp -s whole.st run.st || fail "starting anew behind spoilt checkpoints gives an
 expect 0 'there is no checkpoint new.st.ckpt-... to go on from' "$bramble" train lenet --limit 200 --epochs 2 --out new.st --resume
 
 # a signal: the step is finished, a checkpoint written, no model; then it goes on to the same bytes
-long="$bramble train lenet --limit 600 --epochs 12 --quiet"
+long="$bramble train lenet --limit 600 --epochs 40 --quiet"
 $long --out long.st >/dev/null
 $long --out cut.st >/dev/null 2>&1 &
 pid=$!
-sleep 0.6
+for ((tries = 0; tries < 1000; tries++)); do # in the middle, however fast the machine: after the first epochs
+  [ "$(wc -l 2>/dev/null <cut.st.jsonl)" -ge 3 ] 2>/dev/null && break
+  sleep 0.01
+done
 kill -INT $pid
 wait $pid
 code=$?
