@@ -67,7 +67,4 @@ if [ ! -r "$shared/models/mobilenet_v3_small.onnx" ] || ! "$bramble" help import
 fi
 "$bramble" import "$shared/models/mobilenet_v3_small.onnx" --input 224 --classes "$shared/imagenet/synset_words_1000.txt" --mean 0 --std 0.003921568859368563 --out v3.safetensors > import.log 2>&1 || { cat import.log; fail "import"; }
 "$bramble" predict v3.safetensors --data "folder:$shared/imagenet/photos/val" --json > v3.json 2> v3.log || { cat v3.log; fail "predict on photos"; }
-python3 - <<'END' || fail "top-1 is not the published 61.2 %: $(cat v3.json)"
-import json
-assert abs(json.load(open("v3.json"))["top1"] - 0.612) < 0.02
-END
+grep -o '"top1":[0-9.]*' v3.json | awk -F: '{ exit !($2 > 0.592 && $2 < 0.632) }' || fail "top-1 is not the published 61.2 %: $(cat v3.json)"
