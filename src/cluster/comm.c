@@ -46,7 +46,6 @@ static int reduce(struct br_comm *comm, void *x, size_t n, enum br_comm_type typ
 
 int br_comm_sum_i64(struct br_comm *comm, int64_t *x, size_t n) { return reduce(comm, x, n, BR_COMM_I64); }
 int br_comm_sum_i32(struct br_comm *comm, int32_t *x, size_t n) { return reduce(comm, x, n, BR_COMM_I32); }
-int br_comm_sum_f32(struct br_comm *comm, float *x, size_t n) { return reduce(comm, x, n, BR_COMM_F32); }
 int br_comm_max_i64(struct br_comm *comm, int64_t *x, size_t n) { return reduce(comm, x, n, BR_COMM_I64_MAX); }
 
 int br_comm_wait(struct br_comm *comm, int request) { return request < 0 ? BR_OK : comm->ops->wait(comm, request); }

@@ -125,7 +125,6 @@ int br__table_add_columns(struct br_comm *comm, struct br_team *team, struct br_
   status = br_comm_agree(comm, status);
   for (size_t b = 0; a.fresh && b < table->n_blocks; b++) {
     struct br__block *gone = status == BR_OK ? &table->blocks[b] : &a.fresh[b];
-    if (status == BR_OK) table->bytes += a.fresh[b].bytes - gone->bytes;
     br_memory_free(gone->packed);
     if (status == BR_OK) *gone = a.fresh[b];
   }

@@ -380,7 +380,6 @@ int br__folder_read(struct br_comm *comm, struct br_team *team, const struct br_
     br_team_run(team, make_part, &r);
     status = atomic_load(&r.status);
     if (status != BR_OK) br_error_set(status, status == BR_ERROR_DATA ? "%s: holds codes that are no categories'; pack the table again" : "%s: no memory for its blocks", options->path);
-    for (size_t b = 0; b < r.n_blocks; b++) r.table->bytes += r.table->blocks[b].bytes;
     status = br_comm_agree(comm, status);
   }
   for (size_t c = 0; r.source && r.table && c < r.table->n_columns; c++) br_map_close(&r.source[c].map);

@@ -97,9 +97,6 @@ void br_table_model_close(struct br_table_model *model) {
 }
 
 enum br_table_model_kind br_table_model_kind(const struct br_table_model *model) { return model->kind; }
-size_t br_table_model_features(const struct br_table_model *model) { return model->n_features; }
-const struct br_table_model_column *br_table_model_feature(const struct br_table_model *model, size_t i) { return &model->features[i]; }
-const struct br_table_model_column *br_table_model_target(const struct br_table_model *model) { return &model->target; }
 size_t br_table_model_outputs(const struct br_table_model *model) { return model->outputs; }
 void br_table_model_predict(const struct br_table_model *model, const double *x, double *out) { classes[model->kind]->predict(model, x, out); }
 void br_table_model_predict_rows(const struct br_table_model *model, const double *x, size_t n, double *out) {

@@ -469,7 +469,6 @@ static int finish_table(struct reader *r) {
   BR_TRY(br_memory_alloc(r->n_slices, sizeof *t->blocks, "table", &t->blocks));
   for (size_t i = 0; i < r->n_slices; i++) {
     struct br__block *b = &r->slices[i].block;
-    t->bytes += b->bytes;
     if (b->rows > t->largest_block) t->largest_block = b->rows;
     if (b->rows) {
       t->blocks[t->n_blocks++] = *b;

@@ -52,7 +52,6 @@ size_t br_table_blocks(const struct br_table *table) { return table->n_blocks; }
 size_t br_table_block_rows(const struct br_table *table, size_t block) { return table->blocks[block].rows; }
 uint64_t br_table_block_first(const struct br_table *table, size_t block) { return table->blocks[block].first; }
 size_t br_table_largest_block(const struct br_table *table) { return table->largest_block; }
-size_t br_table_bytes(const struct br_table *table) { return table->bytes; }
 
 int br_table_fingerprint(struct br_comm *comm, const struct br_table *table, uint64_t *out) {
   uint64_t head = 0;

@@ -77,7 +77,7 @@ struct br_table {
   struct br__column *columns;
   size_t n_columns;
   struct br__block *blocks;
-  size_t n_blocks, threads, largest_block, bytes;
+  size_t n_blocks, threads, largest_block;
   uint64_t rows, bad_rows;
   char separator;
   bool header;

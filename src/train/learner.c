@@ -65,7 +65,6 @@ struct br_wishes br_step_sums_wishes(const struct br_step_sums *sums) { return (
 
 /* --- the learner ----------------------------------------------------------------------------------------------------------- */
 
-size_t br_learner_bytes(const struct br_graph *graph) { return br_step_sums_bytes(graph) + sizeof(float) * graph->trained_floats; }
 
 /* What is known first goes first: statistics after the forward pass, the gradients from the last on, the scalars with the first ones. */
 static void fill_buckets(struct br_learner *learner) {

@@ -70,8 +70,6 @@ void br_order_unit(const struct br_order *order, int64_t unit, uint64_t *index);
 
 int br_learner_open(struct br_learner *learner, const struct br_graph *graph, const struct br_train_options *options, struct br_optimiser *optimiser, float *trained, float *statistics);
 void br_learner_close(struct br_learner *learner);
-/* Bytes br_learner_open takes. */
-size_t br_learner_bytes(const struct br_graph *graph);
 
 /* One step of a learner: its place in the run, and its units, of which this rank runs [mine_first, mine_last). */
 struct br_step {

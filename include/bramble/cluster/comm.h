@@ -29,9 +29,8 @@ int br_comm_node_rank(const struct br_comm *comm);
 
 /* x[i] = sum over ranks of x[i]. Collective. */
 int br_comm_sum_i64(struct br_comm *comm, int64_t *x, size_t n);
-/* The same for 32-bit integers (overflow is the caller's business) and floats (`--reduce float`: not the same bits for other numbers of ranks). */
+/* The same for 32-bit integers; overflow is the caller's business. */
 int br_comm_sum_i32(struct br_comm *comm, int32_t *x, size_t n);
-int br_comm_sum_f32(struct br_comm *comm, float *x, size_t n);
 /* x[i] = maximum over ranks. Collective. */
 int br_comm_max_i64(struct br_comm *comm, int64_t *x, size_t n);
 

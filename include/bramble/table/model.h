@@ -28,10 +28,6 @@ void br_table_model_close(struct br_table_model *model); /* NULL does nothing */
 int br_table_model_save(const struct br_table_model *model, const char *path);
 
 enum br_table_model_kind br_table_model_kind(const struct br_table_model *model);
-size_t br_table_model_features(const struct br_table_model *model);
-const struct br_table_model_column *br_table_model_feature(const struct br_table_model *model, size_t i);
-/* The column it predicts; its name is NULL for k-means. */
-const struct br_table_model_column *br_table_model_target(const struct br_table_model *model);
 /* Numbers in one answer: 1 for a number, the number of classes (their probabilities) otherwise. */
 size_t br_table_model_outputs(const struct br_table_model *model);
 

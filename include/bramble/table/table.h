@@ -89,8 +89,6 @@ void br_table_codes(const struct br_table *table, size_t column, size_t block, i
 bool br_table_is_decimal(const struct br_table *table, size_t column, size_t block, int *scale, int64_t *low, int64_t *high);
 void br_table_decimals(const struct br_table *table, size_t column, size_t block, int64_t *out);
 
-/* Bytes this rank's columns take. */
-size_t br_table_bytes(const struct br_table *table);
 /* A fingerprint of names, types, categories and all values, the same on any number of ranks. Collective. */
 int br_table_fingerprint(struct br_comm *comm, const struct br_table *table, uint64_t *out);
 
