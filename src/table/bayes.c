@@ -6,6 +6,7 @@
 #include <bramble/cluster/exact.h>
 #include <bramble/table/train.h>
 
+#include "checks.h"
 #include "math.h"
 #include "model.h"
 
@@ -38,15 +39,8 @@ static size_t bayes_tensors(const struct br_table_model *model, struct br_tensor
 }
 
 static void bayes_free(struct br_table_model *model) {
-  struct bayes *body = model->body;
-  br_memory_free(body->place);
-  br_memory_free(body->prior);
-  br_memory_free(body->mean);
-  br_memory_free(body->variance);
-  br_memory_free(body->share);
-  br_memory_free(body->height);
-  br_memory_free(body);
-  model->body = NULL;
+  const struct bayes *body = model->body;
+  br__model_free_body(model, (void *[]){body->place, body->prior, body->mean, body->variance, body->share, body->height}, 6);
 }
 
 static int new_body(struct br_table_model *model, struct bayes **out) {
@@ -59,7 +53,7 @@ static int new_body(struct br_table_model *model, struct bayes **out) {
   for (size_t f = 0; f < model->n_features; f++) {
     size_t *n = model->features[f].type == BR_COLUMN_CATEGORY ? &body->n_shares : &body->n_numbers;
     body->place[f] = *n;
-    *n += model->features[f].type == BR_COLUMN_CATEGORY ? model->features[f].n_categories : 1;
+    *n += br__feature_width(&model->features[f]);
   }
   if (body->n_numbers + body->n_shares > MOST_NUMBERS / classes) BR_FAIL(BR_ERROR_DATA, "%zu classes times %zu columns and categories: at most %d are possible; leave out columns of many categories", classes, body->n_numbers + body->n_shares, MOST_NUMBERS);
   BR_TRY(br_memory_alloc(classes, sizeof *body->prior, "classes", &body->prior));
@@ -76,13 +70,7 @@ static void find_heights(struct bayes *body) {
 static int bayes_load(struct br_table_model *model, const struct br_safetensors *file) {
   struct bayes *body;
   BR_TRY(new_body(model, &body));
-  struct br_tensor_entry wanted[BR__MODEL_TENSORS];
-  size_t n = bayes_tensors(model, wanted);
-  for (size_t i = 0; i < n; i++) {
-    const void *data;
-    BR_TRY(br__model_tensor(file, wanted[i].name, wanted[i].type, (size_t)wanted[i].shape[0], &data, NULL));
-    if (wanted[i].shape[0]) memcpy((void *)(uintptr_t)wanted[i].data, data, (size_t)wanted[i].shape[0] * sizeof(double));
-  }
+  BR_TRY(br__model_load_body(model, file));
   for (size_t i = 0; i < body->n_classes * body->n_numbers; i++)
     if (!(body->variance[i] > 0)) BR_FAIL(BR_ERROR_DATA, "a variance is not above 0");
   find_heights(body);
@@ -288,19 +276,12 @@ static int fit_model(struct fit *f, struct br_table_model *model) {
 
 int br_bayes_train(struct br_comm *comm, struct br_team *team, const struct br_task *task, struct br_table_model **out, json_t *report) {
   *out = NULL;
-  if (br_table_type(task->table, task->target) != BR_COLUMN_CATEGORY) {
-    const char *name = br_table_name(task->table, task->target);
-    BR_FAIL(BR_ERROR_USAGE, "the target %s is a number; give --types %s=category to predict classes", name, name);
-  }
+  BR_TRY(br__need_classes(task));
   BR_TRY(br_comm_agree(comm, br__model_create(BR_TABLE_BAYES, task->table, task->features, task->n_features, task->target, out)));
   struct fit f = {.comm = comm, .team = team, .task = task, .model = *out};
   int status = fit_model(&f, *out);
   close_fit(&f);
-  if (status != BR_OK) {
-    br_table_model_close(*out);
-    *out = NULL;
-    return status;
-  }
+  BR_TRY(br__model_end(status, out));
   if (report) {
     json_object_set_new(report, "rows", json_integer((json_int_t)task->rows->train));
     bayes_describe(*out, report);

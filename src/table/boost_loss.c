@@ -7,6 +7,7 @@
 #include "boost_loss.h"
 #include "boost_quantile.h"
 #include "math.h"
+#include "moments.h"
 
 #include <math.h>
 #include <string.h>
@@ -99,15 +100,6 @@ static void derivatives_of_number(const struct br__loss *loss, double score, dou
   }
 }
 
-/* The largest of a not negative number of all ranks. */
-static int largest_of_all(struct br_comm *comm, double *x) {
-  int64_t bits;
-  memcpy(&bits, x, 8); /* as integers, doubles that are not negative have the same order */
-  BR_TRY(br_comm_max_i64(comm, &bits, 1));
-  memcpy(x, &bits, 8);
-  return BR_OK;
-}
-
 int br__loss_units(struct br_comm *comm, struct br__loss *loss, const struct br__loss_rows *rows) {
   double top[2] = {0, 0}, most_h = (double)((1 << loss->form.h_bits) - 1);
   int exponent = 0;
@@ -120,7 +112,7 @@ int br__loss_units(struct br_comm *comm, struct br__loss *loss, const struct br_
     if (!(fabs(g) <= top[0])) top[0] = fabs(g);
     if (!(h <= top[1])) top[1] = h;
   }
-  for (int k = 0; k < 2; k++) BR_TRY(largest_of_all(comm, &top[k]));
+  for (int k = 0; k < 2; k++) BR_TRY(br__largest(comm, &top[k]));
   if (!isfinite(top[0]) || !isfinite(top[1])) BR_FAIL(BR_ERROR_DATA, "boosting has left the range of numbers; use a smaller --lr");
   if (top[0] > 0) frexp(top[0], &exponent);
   loss->unit_g = ldexp(1, exponent - BR__DERIVATIVE_BITS);

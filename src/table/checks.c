@@ -67,6 +67,12 @@ static int check_classes(struct br_comm *comm, const struct br_task *task, const
   return BR_OK;
 }
 
+int br__need_classes(const struct br_task *task) {
+  const char *name = br_table_name(task->table, task->target);
+  if (br_table_type(task->table, task->target) != BR_COLUMN_CATEGORY) BR_FAIL(BR_ERROR_USAGE, "the target %s is a number; give --types %s=category to predict classes", name, name);
+  return BR_OK;
+}
+
 int br__check_target(struct br_comm *comm, const struct br_task *task) {
   const char *name = br_table_name(task->table, task->target);
   return br_table_type(task->table, task->target) == BR_COLUMN_CATEGORY ? check_classes(comm, task, name) : check_number(comm, task, name);

@@ -4,6 +4,8 @@
 
 #include <bramble/table/train.h>
 
+/* Errors: BR_ERROR_USAGE for a target that is no category. Not collective. */
+int br__need_classes(const struct br_task *task);
 /* Errors: BR_ERROR_DATA for a target that is the same in all training rows. Warns of classes that are in the test part only. */
 int br__check_target(struct br_comm *comm, const struct br_task *task);
 /* Warns of features that are equal to the target: a model of them knows nothing. */

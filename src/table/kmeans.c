@@ -9,6 +9,7 @@
 #include <bramble/table/train.h>
 
 #include "model.h"
+#include "moments.h"
 
 #include <math.h>
 #include <stdatomic.h>
@@ -33,13 +34,8 @@ static size_t kmeans_tensors(const struct br_table_model *model, struct br_tenso
 }
 
 static void kmeans_free(struct br_table_model *model) {
-  struct kmeans *body = model->body;
-  br_memory_free(body->centre);
-  br_memory_free(body->mean);
-  br_memory_free(body->deviation);
-  br_memory_free(body->rows);
-  br_memory_free(body);
-  model->body = NULL;
+  const struct kmeans *body = model->body;
+  br__model_free_body(model, (void *[]){body->centre, body->mean, body->deviation, body->rows}, 4);
 }
 
 static int new_body(struct br_table_model *model, size_t n, struct kmeans **out) {
@@ -62,13 +58,7 @@ static int kmeans_load(struct br_table_model *model, const struct br_safetensors
   BR_TRY(br__model_tensor(file, "rows", BR_I64, SIZE_MAX, &data, &n));
   if (n == 0) BR_FAIL(BR_ERROR_DATA, "it has no clusters");
   BR_TRY(new_body(model, n, &body));
-  memcpy(body->rows, data, n * sizeof *body->rows);
-  BR_TRY(br__model_tensor(file, "centres", BR_F64, n * model->n_features, &data, NULL));
-  memcpy(body->centre, data, n * model->n_features * sizeof(double));
-  BR_TRY(br__model_tensor(file, "mean", BR_F64, model->n_features, &data, NULL));
-  memcpy(body->mean, data, model->n_features * sizeof(double));
-  BR_TRY(br__model_tensor(file, "deviation", BR_F64, model->n_features, &data, NULL));
-  memcpy(body->deviation, data, model->n_features * sizeof(double));
+  BR_TRY(br__model_load_body(model, file));
   for (size_t f = 0; f < model->n_features; f++)
     if (!(body->deviation[f] > 0)) BR_FAIL(BR_ERROR_DATA, "the deviation of column %s is not above 0", model->features[f].name);
   return BR_OK;
@@ -125,7 +115,7 @@ struct fit {
   double *distance;        /* [row]: squared, to the nearest centre */
   int64_t **sums;          /* per thread: [cluster][feature], then rows of each cluster, then rows that changed theirs */
   size_t n_sums, newest;
-  struct br_sum *moments;  /* [features], or the inertia of each thread */
+  struct br_sum *inertia;  /* [thread] */
 };
 
 static int open_fit(struct fit *f) {
@@ -141,7 +131,7 @@ static int open_fit(struct fit *f) {
   BR_TRY(br_memory_alloc(f->rows, sizeof *f->cluster, "rows", &f->cluster));
   BR_TRY(br_memory_alloc(f->rows, sizeof *f->distance, "rows", &f->distance));
   BR_TRY(br_memory_alloc(f->n * f->p, sizeof *f->centre, "clusters", &f->centre));
-  BR_TRY(br_memory_alloc(f->p > threads ? f->p : threads, sizeof *f->moments, "columns", &f->moments));
+  BR_TRY(br_memory_alloc(threads, sizeof *f->inertia, "threads", &f->inertia));
   BR_TRY(br_memory_alloc(threads, sizeof *f->sums, "threads", &f->sums));
   for (size_t t = 0; t < threads; t++) BR_TRY(br_memory_alloc(f->n_sums, sizeof **f->sums, "clusters", &f->sums[t]));
   return BR_OK;
@@ -154,7 +144,7 @@ static void close_fit(struct fit *f) {
   br_memory_free(f->cluster);
   br_memory_free(f->distance);
   br_memory_free(f->centre);
-  br_memory_free(f->moments);
+  br_memory_free(f->inertia);
 }
 
 static int read_rows(struct fit *f) {
@@ -177,38 +167,19 @@ static int read_rows(struct fit *f) {
   return BR_OK;
 }
 
-/* The mean over all ranks of what is in z, or of its squares, for every column. */
-static int column_means(struct fit *f, bool squares, double *out) {
-  memset(f->moments, 0, f->p * sizeof *f->moments);
-  for (size_t i = 0; i < f->rows; i++)
-    for (size_t k = 0; k < f->p; k++) br_sum_add(&f->moments[k], squares ? f->z[i * f->p + k] * f->z[i * f->p + k] : f->z[i * f->p + k]);
-  BR_TRY(br_comm_sum_exact(f->comm, f->moments, f->p));
-  for (size_t k = 0; k < f->p; k++) {
-    out[k] = br_sum_value(&f->moments[k]) / (double)f->task->rows->train;
-    if (!isfinite(out[k])) BR_FAIL(BR_ERROR_DATA, "column %s holds infinite or too large values; leave those rows out", br_table_name(f->task->table, f->task->features[k]));
-  }
-  return BR_OK;
-}
-
 /* z to mean 0 and deviation 1 (or the deviation as it is), rounded to the grid. */
 static int scale(struct fit *f, bool unscaled) {
   struct kmeans *body = f->body;
-  BR_TRY(column_means(f, false, body->mean));
-  for (size_t i = 0; i < f->rows; i++)
-    for (size_t k = 0; k < f->p; k++) f->z[i * f->p + k] -= body->mean[k];
-  BR_TRY(column_means(f, true, body->deviation));
+  BR_TRY(br__feature_moments(f->comm, f->team, f->task, body->mean, body->deviation));
   double largest = 1;
-  int64_t bits;
-  for (size_t k = 0; k < f->p; k++) body->deviation[k] = unscaled || !(body->deviation[k] > 0) ? 1 : sqrt(body->deviation[k]);
+  for (size_t k = 0; unscaled && k < f->p; k++) body->deviation[k] = 1;
   for (size_t i = 0; i < f->rows; i++)
     for (size_t k = 0; k < f->p; k++) {
       double *z = &f->z[i * f->p + k];
-      *z /= body->deviation[k];
+      *z = (*z - body->mean[k]) / body->deviation[k];
       if (fabs(*z) > largest) largest = fabs(*z);
     }
-  memcpy(&bits, &largest, 8); /* as integers, doubles that are not negative have the same order */
-  BR_TRY(br_comm_max_i64(f->comm, &bits, 1));
-  memcpy(&largest, &bits, 8);
+  BR_TRY(br__largest(f->comm, &largest));
   int exponent, count = 1;
   frexp(largest, &exponent);
   while ((uint64_t)1 << count < f->task->rows->train) count++;
@@ -251,11 +222,9 @@ static int take_centre(struct fit *f, uint64_t row) {
 static int draw_row(struct fit *f, uint64_t seed, uint64_t *row) {
   int ranks = br_comm_size(f->comm), rank = br_comm_rank(f->comm), count = 1;
   double largest = 0;
-  int64_t bits, mine = 0, *all;
+  int64_t mine = 0, *all;
   for (size_t i = 0; i < f->rows; i++) largest = f->distance[i] > largest ? f->distance[i] : largest;
-  memcpy(&bits, &largest, 8);
-  BR_TRY(br_comm_max_i64(f->comm, &bits, 1));
-  memcpy(&largest, &bits, 8);
+  BR_TRY(br__largest(f->comm, &largest));
   *row = UINT64_MAX;
   if (!(largest > 0)) return BR_OK;
   while ((uint64_t)1 << count < f->task->rows->train) count++;
@@ -308,7 +277,7 @@ static void assign_part(void *arg, struct br_part part) {
   size_t first, last;
   br_part_range(part, f->rows, 64, &first, &last);
   memset(sums, 0, f->n_sums * sizeof *sums);
-  f->moments[part.index] = (struct br_sum){0};
+  f->inertia[part.index] = (struct br_sum){0};
   for (size_t i = first; i < last; i++) {
     const double *z = f->z + i * f->p;
     size_t nearest = 0;
@@ -320,7 +289,7 @@ static void assign_part(void *arg, struct br_part part) {
     sums[f->n_sums - 1] += f->cluster[i] != (int32_t)nearest;
     sums[f->n * f->p + nearest]++;
     f->cluster[i] = (int32_t)nearest;
-    br_sum_add(&f->moments[part.index], least);
+    br_sum_add(&f->inertia[part.index], least);
     for (size_t k = 0; k < f->p; k++) sums[nearest * f->p + k] += (int64_t)(z[k] / f->unit);
   }
 }
@@ -330,12 +299,12 @@ static int iterate(struct fit *f, int64_t *changed, double *inertia) {
   int64_t *sums = f->sums[0];
   br_team_run(f->team, assign_part, f);
   for (int t = 1; t < br_team_count(f->team); t++) {
-    br_sum_merge(&f->moments[0], &f->moments[t]);
+    br_sum_merge(&f->inertia[0], &f->inertia[t]);
     for (size_t i = 0; i < f->n_sums; i++) sums[i] += f->sums[t][i];
   }
   BR_TRY(br_comm_sum_i64(f->comm, sums, f->n_sums));
-  BR_TRY(br_comm_sum_exact(f->comm, f->moments, 1));
-  *inertia = br_sum_value(&f->moments[0]);
+  BR_TRY(br_comm_sum_exact(f->comm, f->inertia, 1));
+  *inertia = br_sum_value(&f->inertia[0]);
   *changed = sums[f->n_sums - 1];
   for (size_t k = 0; k < f->n; k++) {
     int64_t rows = f->body->rows[k] = sums[f->n * f->p + k];
@@ -372,11 +341,7 @@ int br_kmeans_train(struct br_comm *comm, struct br_team *team, const struct br_
   struct fit f = {.comm = comm, .team = team, .task = task, .p = task->n_features, .n = settings->clusters};
   int status = fit_model(&f, settings, *out, &inertia);
   close_fit(&f);
-  if (status != BR_OK) {
-    br_table_model_close(*out);
-    *out = NULL;
-    return status;
-  }
+  BR_TRY(br__model_end(status, out));
   if (report) {
     json_object_set_new(report, "rows", json_integer((json_int_t)task->rows->train));
     json_object_set(report, "iterations", json_object_get((*out)->settings, "iterations"));

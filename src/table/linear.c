@@ -23,15 +23,9 @@ struct linear {
 
 /* --- the body ------------------------------------------------------------------------------------------------------------ */
 
-static size_t feature_weights(const struct br_table_model_column *feature) { return feature->type == BR_COLUMN_CATEGORY ? feature->n_categories : 1; }
-
 static void linear_free(struct br_table_model *model) {
-  struct linear *body = model->body;
-  br_memory_free(body->offset);
-  br_memory_free(body->weights);
-  br_memory_free(body->errors);
-  br_memory_free(body);
-  model->body = NULL;
+  const struct linear *body = model->body;
+  br__model_free_body(model, (void *[]){body->offset, body->weights, body->errors}, 3);
 }
 
 static int linear_open(struct br_table_model *model) {
@@ -41,7 +35,7 @@ static int linear_open(struct br_table_model *model) {
   BR_TRY(br_memory_alloc(model->n_features, sizeof *body->offset, "model", &body->offset));
   for (size_t f = 0; f < model->n_features; f++) {
     body->offset[f] = body->n_weights;
-    body->n_weights += feature_weights(&model->features[f]);
+    body->n_weights += br__feature_width(&model->features[f]);
   }
   BR_TRY(br_memory_alloc(body->n_weights, sizeof *body->weights, "model", &body->weights));
   return br_memory_alloc(body->n_weights, sizeof *body->errors, "model", &body->errors);
@@ -57,15 +51,7 @@ static size_t linear_tensors(const struct br_table_model *model, struct br_tenso
 
 static int linear_load(struct br_table_model *model, const struct br_safetensors *file) {
   BR_TRY(linear_open(model));
-  struct linear *body = model->body;
-  const void *data;
-  BR_TRY(br__model_tensor(file, "weights", BR_F64, body->n_weights, &data, NULL));
-  memcpy(body->weights, data, body->n_weights * 8);
-  BR_TRY(br__model_tensor(file, "standard_errors", BR_F64, body->n_weights, &data, NULL));
-  memcpy(body->errors, data, body->n_weights * 8);
-  BR_TRY(br__model_tensor(file, "intercept", BR_F64, 2, &data, NULL));
-  memcpy(body->intercept, data, 16);
-  return BR_OK;
+  return br__model_load_body(model, file);
 }
 
 static void linear_predict(const struct br_table_model *model, const double *x, double *out) {
@@ -157,7 +143,7 @@ static int make_terms(const struct br_task *task, const struct br_table_model *m
   BR_TRY(br_memory_alloc(most, sizeof *fit->excluded, "coefficients", &fit->excluded));
   for (size_t f = 0; f < task->n_features; f++) {
     bool category = model->features[f].type == BR_COLUMN_CATEGORY;
-    for (size_t k = category ? 1 : 0; k < feature_weights(&model->features[f]); k++) {
+    for (size_t k = category ? 1 : 0; k < br__feature_width(&model->features[f]); k++) {
       fit->weight[fit->n] = body->offset[f] + k;
       fit->terms[fit->n++] = (struct br__term){task->features[f], category ? (int32_t)k : -1};
     }

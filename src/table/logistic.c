@@ -7,8 +7,10 @@
 #include <bramble/cluster/exact.h>
 #include <bramble/table/train.h>
 
+#include "checks.h"
 #include "math.h"
 #include "model.h"
+#include "moments.h"
 #include "solve.h"
 
 #include <math.h>
@@ -39,13 +41,8 @@ static size_t logistic_tensors(const struct br_table_model *model, struct br_ten
 }
 
 static void logistic_free(struct br_table_model *model) {
-  struct logistic *body = model->body;
-  br_memory_free(body->offset);
-  br_memory_free(body->weights);
-  br_memory_free(body->intercept);
-  br_memory_free(body->errors);
-  br_memory_free(body);
-  model->body = NULL;
+  const struct logistic *body = model->body;
+  br__model_free_body(model, (void *[]){body->offset, body->weights, body->intercept, body->errors}, 4);
 }
 
 static int new_body(struct br_table_model *model, struct logistic **out) {
@@ -58,7 +55,7 @@ static int new_body(struct br_table_model *model, struct logistic **out) {
   BR_TRY(br_memory_alloc(model->n_features, sizeof *body->offset, "weights", &body->offset));
   for (size_t f = 0; f < model->n_features; f++) {
     body->offset[f] = body->n_weights;
-    body->n_weights += model->features[f].type == BR_COLUMN_CATEGORY ? model->features[f].n_categories : 1;
+    body->n_weights += br__feature_width(&model->features[f]);
   }
   if (!br_size_mul(body->n_sets, body->n_weights, &all)) BR_FAIL(BR_ERROR_MEMORY, "too many weights");
   BR_TRY(br_memory_alloc(all, sizeof *body->weights, "weights", &body->weights));
@@ -68,15 +65,8 @@ static int new_body(struct br_table_model *model, struct logistic **out) {
 
 static int logistic_load(struct br_table_model *model, const struct br_safetensors *file) {
   struct logistic *body;
-  const void *data;
   BR_TRY(new_body(model, &body));
-  BR_TRY(br__model_tensor(file, "weights", BR_F64, body->n_sets * body->n_weights, &data, NULL));
-  memcpy(body->weights, data, body->n_sets * body->n_weights * sizeof(double));
-  BR_TRY(br__model_tensor(file, "intercept", BR_F64, body->n_sets, &data, NULL));
-  memcpy(body->intercept, data, body->n_sets * sizeof(double));
-  BR_TRY(br__model_tensor(file, "standard_errors", BR_F64, body->n_sets * body->n_weights, &data, NULL));
-  memcpy(body->errors, data, body->n_sets * body->n_weights * sizeof(double));
-  return BR_OK;
+  return br__model_load_body(model, file);
 }
 
 /* Scores of all classes but the first, at p[1]..., to probabilities; the first class's score is 0. */
@@ -151,9 +141,8 @@ struct fit {
   int64_t **sums;            /* [n + n n]: gradient, second derivatives */
   struct br_sum *loss;
   double **room;             /* a block's rows, targets, scratch; one row's terms and probabilities */
-  struct br_sum **moments;   /* [features] */
   double *most;              /* largest scaled value */
-  enum { MEANS, DEVIATIONS, LARGEST, DERIVATIVES } pass;
+  enum { LARGEST, DERIVATIVES } pass;
   atomic_size_t next;
 };
 
@@ -188,14 +177,6 @@ static void add_derivatives(const struct fit *f, const double *z, const double *
 
 static void take_row(struct fit *f, int thread, const double *x, double y, double *z, double *p) {
   size_t m = f->n_terms;
-  if (f->pass == MEANS || f->pass == DEVIATIONS) {
-    for (size_t k = 0; k < f->model->n_features; k++) {
-      if (f->model->features[k].type == BR_COLUMN_CATEGORY) continue;
-      double d = x[k] - f->mean[k];
-      br_sum_add(&f->moments[thread][k], f->pass == MEANS ? x[k] : d * d);
-    }
-    return;
-  }
   row_terms(f, x, z);
   if (f->pass == LARGEST) {
     for (size_t i = 0; i < m; i++) f->most[thread] = fabs(z[i]) > f->most[thread] ? fabs(z[i]) : f->most[thread];
@@ -231,34 +212,12 @@ static void run_pass(struct fit *f, int pass) {
   br_team_run(f->team, pass_part, f);
 }
 
-/* Sums of every number column over all rows, into out. */
-static int moments(struct fit *f, int pass, double *out) {
-  size_t p = f->model->n_features;
-  int threads = br_team_count(f->team);
-  for (int t = 0; t < threads; t++) memset(f->moments[t], 0, p * sizeof **f->moments);
-  run_pass(f, pass);
-  for (int t = 1; t < threads; t++)
-    for (size_t k = 0; k < p; k++) br_sum_merge(&f->moments[0][k], &f->moments[t][k]);
-  BR_TRY(br_comm_sum_exact(f->comm, f->moments[0], p));
-  for (size_t k = 0; k < p; k++) {
-    if (f->model->features[k].type == BR_COLUMN_CATEGORY) continue;
-    out[k] = br_sum_value(&f->moments[0][k]) / (double)f->task->rows->train;
-    if (!isfinite(out[k])) BR_FAIL(BR_ERROR_DATA, "column %s holds infinite or too large values; leave those rows out", f->model->features[k].name);
-  }
-  return BR_OK;
-}
-
 static int scale(struct fit *f) {
   double largest = 1;
-  int64_t bits;
-  BR_TRY(moments(f, MEANS, f->mean));
-  BR_TRY(moments(f, DEVIATIONS, f->deviation));
-  for (size_t k = 0; k < f->model->n_features; k++) f->deviation[k] = f->model->features[k].type != BR_COLUMN_CATEGORY && f->deviation[k] > 0 ? sqrt(f->deviation[k]) : 1;
+  BR_TRY(br__feature_moments(f->comm, f->team, f->task, f->mean, f->deviation));
   run_pass(f, LARGEST);
   for (int t = 0; t < br_team_count(f->team); t++) largest = f->most[t] > largest ? f->most[t] : largest;
-  memcpy(&bits, &largest, 8); /* as integers, doubles that are not negative have the same order */
-  BR_TRY(br_comm_max_i64(f->comm, &bits, 1));
-  memcpy(&largest, &bits, 8);
+  BR_TRY(br__largest(f->comm, &largest));
   int exponent, count = 1;
   frexp(largest, &exponent);
   while (((uint64_t)1 << count) < f->task->rows->train) count++;
@@ -373,7 +332,7 @@ static int open_fit(struct fit *f) {
   f->n_terms = 1;
   for (size_t k = 0; k < p; k++) {
     bool category = f->model->features[k].type == BR_COLUMN_CATEGORY;
-    for (size_t c = category; c < (category ? f->model->features[k].n_categories : 1); c++) f->term[body->offset[k] + c] = f->n_terms++;
+    for (size_t c = category; c < br__feature_width(&f->model->features[k]); c++) f->term[body->offset[k] + c] = f->n_terms++;
   }
   f->n_sets = body->n_sets;
   if (f->n_terms > MOST_UNKNOWNS / f->n_sets) BR_FAIL(BR_ERROR_DATA, "%zu terms for each of %zu classes: at most %d weights are possible; leave out columns of many categories, or train boost", f->n_terms, f->n_sets, MOST_UNKNOWNS);
@@ -385,13 +344,11 @@ static int open_fit(struct fit *f) {
   BR_TRY(br_memory_alloc(f->n, sizeof *f->error, "weights", &f->error));
   BR_TRY(br_memory_alloc(threads, sizeof *f->sums, "threads", &f->sums));
   BR_TRY(br_memory_alloc(threads, sizeof *f->room, "threads", &f->room));
-  BR_TRY(br_memory_alloc(threads, sizeof *f->moments, "threads", &f->moments));
   BR_TRY(br_memory_alloc(threads, sizeof *f->loss, "threads", &f->loss));
   BR_TRY(br_memory_alloc(threads, sizeof *f->most, "threads", &f->most));
   for (size_t t = 0; t < threads; t++) {
     BR_TRY(br_memory_alloc(f->n + f->n * f->n, sizeof **f->sums, "second derivatives", &f->sums[t]));
     BR_TRY(br_memory_alloc(most * (p + 2) + f->n_terms + f->n_sets + 1, sizeof **f->room, "rows", &f->room[t]));
-    BR_TRY(br_memory_alloc(p, sizeof **f->moments, "columns", &f->moments[t]));
   }
   return br__encoder_open(f->model, f->task->table, true, &f->encoder);
 }
@@ -400,11 +357,9 @@ static void close_fit(struct fit *f) {
   for (int t = 0; t < br_team_count(f->team); t++) {
     if (f->sums) br_memory_free(f->sums[t]);
     if (f->room) br_memory_free(f->room[t]);
-    if (f->moments) br_memory_free(f->moments[t]);
   }
   br_memory_free(f->sums);
   br_memory_free(f->room);
-  br_memory_free(f->moments);
   br_memory_free(f->loss);
   br_memory_free(f->most);
   br_memory_free(f->term);
@@ -422,8 +377,7 @@ static void keep_weights(const struct fit *f, struct logistic *body) {
     const double *b = f->b + s * f->n_terms;
     body->intercept[s] = b[0];
     for (size_t k = 0; k < f->model->n_features; k++) {
-      size_t count = f->model->features[k].type == BR_COLUMN_CATEGORY ? f->model->features[k].n_categories : 1;
-      for (size_t c = 0; c < count; c++) {
+      for (size_t c = 0; c < br__feature_width(&f->model->features[k]); c++) {
         size_t term = f->term[body->offset[k] + c];
         double w = term ? b[term] / f->deviation[k] : 0;
         body->weights[s * body->n_weights + body->offset[k] + c] = w;
@@ -452,19 +406,12 @@ static int fit_model(struct fit *f, struct br_table_model *model) {
 
 int br_logistic_train(struct br_comm *comm, struct br_team *team, const struct br_task *task, const struct br_logistic_settings *settings, struct br_table_model **out, json_t *report) {
   *out = NULL;
-  if (br_table_type(task->table, task->target) != BR_COLUMN_CATEGORY) {
-    const char *name = br_table_name(task->table, task->target);
-    BR_FAIL(BR_ERROR_USAGE, "the target %s is a number; give --types %s=category to predict classes", name, name);
-  }
+  BR_TRY(br__need_classes(task));
   BR_TRY(br_comm_agree(comm, br__model_create(BR_TABLE_LOGISTIC, task->table, task->features, task->n_features, task->target, out)));
   struct fit f = {.comm = comm, .team = team, .task = task, .model = *out, .l1 = settings->l1, .l2 = settings->l2};
   int status = fit_model(&f, *out);
   close_fit(&f);
-  if (status != BR_OK) {
-    br_table_model_close(*out);
-    *out = NULL;
-    return status;
-  }
+  BR_TRY(br__model_end(status, out));
   if (report) {
     json_object_set_new(report, "rows", json_integer((json_int_t)task->rows->train));
     json_object_set_new(report, "steps", json_incref(json_object_get((*out)->settings, "steps")));

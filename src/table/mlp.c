@@ -119,11 +119,11 @@ static int new_body(struct br_table_model *model, struct mlp **out) {
   size_t widest = 0;
   for (size_t f = 0; f < model->n_features; f++) {
     const struct br_table_model_column *feature = &model->features[f];
-    size_t inputs = feature->type == BR_COLUMN_CATEGORY ? feature->n_categories : 1;
+    size_t inputs = br__feature_width(feature);
     body->offset[f] = body->n_inputs;
     body->n_inputs += inputs;
     body->deviation[f] = 1;
-    if (inputs > (model->features[widest].type == BR_COLUMN_CATEGORY ? model->features[widest].n_categories : 1)) widest = f;
+    if (inputs > br__feature_width(&model->features[widest])) widest = f;
   }
   if (body->n_inputs > MOST_INPUTS) BR_FAIL(BR_ERROR_DATA, "the columns make %zu inputs, %d are possible; leave out %s with its %zu categories", body->n_inputs, MOST_INPUTS, model->features[widest].name, model->features[widest].n_categories);
   *out = body;
@@ -375,29 +375,10 @@ static int check_memory(const struct br_task *task, const struct mlp *body) {
 }
 
 /* Scales the number features, and a number target, by the training rows. */
-static int find_scaling(struct br_comm *comm, struct br_team *team, const struct br_task *task, const struct br_table_model *model, struct mlp *body) {
-  size_t n = 0, *columns = NULL;
-  double *mean = NULL, *deviation = NULL;
-  int status = br_memory_alloc(model->n_features + 1, sizeof *columns, "columns", &columns);
-  if (status == BR_OK) status = br_memory_alloc(model->n_features + 1, sizeof *mean, "columns", &mean);
-  if (status == BR_OK) status = br_memory_alloc(model->n_features + 1, sizeof *deviation, "columns", &deviation);
-  status = br_comm_agree(comm, status);
-  for (size_t f = 0; status == BR_OK && f < model->n_features; f++)
-    if (model->features[f].type != BR_COLUMN_CATEGORY) columns[n++] = task->features[f];
-  bool number = model->target.type != BR_COLUMN_CATEGORY;
-  if (status == BR_OK && number) columns[n] = task->target;
-  if (status == BR_OK) status = br__moments(comm, team, task->table, task->rows, columns, n + number, mean, deviation);
-  if (status == BR_OK && number) body->target[0] = mean[n], body->target[1] = deviation[n];
-  n = 0;
-  for (size_t f = 0; status == BR_OK && f < model->n_features; f++)
-    if (model->features[f].type != BR_COLUMN_CATEGORY) {
-      body->mean[f] = mean[n];
-      body->deviation[f] = deviation[n++];
-    }
-  br_memory_free(columns);
-  br_memory_free(mean);
-  br_memory_free(deviation);
-  return status;
+static int find_scaling(struct br_comm *comm, struct br_team *team, const struct br_task *task, struct mlp *body) {
+  BR_TRY(br__feature_moments(comm, team, task, body->mean, body->deviation));
+  if (br_table_type(task->table, task->target) == BR_COLUMN_CATEGORY) return BR_OK;
+  return br__moments(comm, team, task->table, task->rows, &task->target, 1, &body->target[0], &body->target[1]);
 }
 
 int br_mlp_prepare(struct br_comm *comm, struct br_team *team, const struct br_task *task, struct br_table_model **model, struct br_dataset *data[2]) {
@@ -408,7 +389,7 @@ int br_mlp_prepare(struct br_comm *comm, struct br_team *team, const struct br_t
   if (status == BR_OK) status = new_body(*model, &body);
   if (status == BR_OK) status = check_memory(task, body);
   status = br_comm_agree(comm, status);
-  if (status == BR_OK) status = find_scaling(comm, team, task, *model, body);
+  if (status == BR_OK) status = find_scaling(comm, team, task, body);
   if (status == BR_OK) status = gather_data(comm, team, task, *model, BR_ROW_TRAIN, &data[0]);
   if (status == BR_OK) status = gather_data(comm, team, task, *model, BR_ROW_TEST, &data[1]);
   if (status == BR_OK) return BR_OK;

@@ -249,6 +249,34 @@ int br__model_tensor(const struct br_safetensors *file, const char *name, enum b
   return BR_OK;
 }
 
+/* --- bodies -------------------------------------------------------------------------------------------------------------- */
+
+size_t br__feature_width(const struct br_table_model_column *feature) { return feature->type == BR_COLUMN_CATEGORY ? feature->n_categories : 1; }
+
+int br__model_load_body(const struct br_table_model *model, const struct br_safetensors *file) {
+  struct br_tensor_entry wanted[BR__MODEL_TENSORS];
+  size_t n = classes[model->kind]->tensors(model, wanted);
+  for (size_t i = 0; i < n; i++) {
+    const void *data;
+    BR_TRY(br__model_tensor(file, wanted[i].name, wanted[i].type, (size_t)wanted[i].shape[0], &data, NULL));
+    if (wanted[i].shape[0]) memcpy((void *)(uintptr_t)wanted[i].data, data, (size_t)wanted[i].shape[0] * br_dtype_bytes(wanted[i].type));
+  }
+  return BR_OK;
+}
+
+void br__model_free_body(struct br_table_model *model, void *const *blocks, size_t n) {
+  for (size_t i = 0; i < n; i++) br_memory_free(blocks[i]);
+  br_memory_free(model->body);
+  model->body = NULL;
+}
+
+int br__model_end(int status, struct br_table_model **model) {
+  if (status == BR_OK) return BR_OK;
+  br_table_model_close(*model);
+  *model = NULL;
+  return status;
+}
+
 /* --- rows for a model ---------------------------------------------------------------------------------------------------- */
 
 /* The code of a category in the model's order of bytes; -1: it has none such. */

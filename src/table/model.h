@@ -36,6 +36,15 @@ struct br__trees;
 const struct br__trees *br__model_trees(const struct br_table_model *model);
 extern const struct br__model_class br__linear_class, br__logistic_class, br__tree_class, br__forest_class, br__boost_class, br__kmeans_class, br__bayes_class, br__mlp_class;
 
+/* What kinds of models have in common. Numbers a feature takes in a list of weights: one, or one a category. */
+size_t br__feature_width(const struct br_table_model_column *feature);
+/* Copies every tensor of the model's kind from a file to where the (new) body has it. */
+int br__model_load_body(const struct br_table_model *model, const struct br_safetensors *file);
+/* Frees the n blocks of a body, and the body. */
+void br__model_free_body(struct br_table_model *model, void *const *blocks, size_t n);
+/* The end of a training: gives `status` back, and has closed *model where that is a failure. */
+int br__model_end(int status, struct br_table_model **model);
+
 /* The squared scaled distance of a row from a cluster's centre. */
 double br__kmeans_distance(const struct br_table_model *model, const double *x, size_t cluster);
 

@@ -69,3 +69,26 @@ int br__moments(struct br_comm *comm, struct br_team *team, const struct br_tabl
   br_memory_free(p.sums);
   return status;
 }
+
+int br__feature_moments(struct br_comm *comm, struct br_team *team, const struct br_task *task, double *mean, double *deviation) {
+  size_t n = 0, *columns;
+  BR_TRY(br_comm_agree(comm, br_memory_alloc(task->n_features, sizeof *columns, "columns", &columns)));
+  for (size_t f = 0; f < task->n_features; f++)
+    if (br_table_type(task->table, task->features[f]) != BR_COLUMN_CATEGORY) columns[n++] = task->features[f];
+  int status = br__moments(comm, team, task->table, task->rows, columns, n, mean, deviation);
+  br_memory_free(columns);
+  for (size_t f = task->n_features; f-- > 0;) { /* from the end, as they only move up */
+    bool category = br_table_type(task->table, task->features[f]) == BR_COLUMN_CATEGORY;
+    mean[f] = category ? 0 : mean[--n];
+    deviation[f] = category ? 1 : deviation[n];
+  }
+  return status;
+}
+
+int br__largest(struct br_comm *comm, double *x) {
+  int64_t bits;
+  memcpy(&bits, x, sizeof bits); /* as integers, doubles that are not negative have the same order */
+  BR_TRY(br_comm_max_i64(comm, &bits, 1));
+  memcpy(x, &bits, sizeof bits);
+  return BR_OK;
+}
