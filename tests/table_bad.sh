@@ -1,12 +1,6 @@
 #!/usr/bin/env bash
 # Bad tables: each kind gives one line that names the place, its exit code, and leaves no file; what is only doubtful is said, and counted.
-bramble=$(cd "$1" && pwd)/bramble
-[ -x "$bramble" ] || { echo "no command in $1"; exit 77; }
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder" || exit 1
-bad=0
-fail() { echo "FAILED: $*"; bad=1; }
+. "$(dirname "$0")/table_lib.bash"
 expect() { # code, part of the message, arguments
   local code=$1 part=$2 message
   shift 2

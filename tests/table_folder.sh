@@ -1,24 +1,14 @@
 #!/usr/bin/env bash
 # A table packed as a folder of columns: models, measures and predictions are those of the CSV file, to the byte, on any number of ranks; a folder that
 # is damaged or not complete is refused by name.
-bramble=$(cd "$1" && pwd)/bramble
-[ -x "$bramble" ] || { echo "no command in $1"; exit 77; }
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder" || exit 1
-bad=0
-fail() { echo "FAILED: $*"; bad=1; }
+. "$(dirname "$0")/table_lib.bash"
 
 # Everything a column can be: decimals of several scales, whole numbers, huge and tiny ones, missing values, categories, dates, texts that are numbers.
 awk 'BEGIN { srand(3); print "a,b,c,kind,when,zip,y";
   for (i = 0; i < 12000; i++) printf "%s,%d,%s,%s,2018-%02d-%02d,%05d,%.3f\n", (i % 9 ? int(rand() * 1000) / 10 : "NA"), rand() * 100, (i < 8000 ? sprintf("%.9g", rand() * 1e12) : i % 7), (i % 11 ? "k" i % 5 : "\"two, \"\"words\"\"\""), 1 + i % 12, 1 + i % 28, i % 40, rand() + i % 5 }' > t.csv
 "$bramble" data pack t.csv t --types zip=category --json > packed || fail "packing"
 grep -q '"rows":12000' packed || fail "packing says $(cat packed)"
-run() { # ranks, arguments
-  local n=$1
-  shift
-  if [ "$n" = 1 ]; then "$bramble" "$@" --json --quiet </dev/null; else mpiexec -n "$n" "$bramble" "$@" --json --quiet </dev/null; fi
-}
+run() { on_ranks "$@" --json --quiet; } # ranks, arguments
 same() { # name, arguments
   local name=$1
   shift

@@ -1,13 +1,7 @@
 #!/usr/bin/env bash
 # Forests and boosting killed in the middle go on from their checkpoint on another number of ranks to the bytes of a run that was never stopped; a checkpoint of
 # other data or settings is refused; none is left at the end.
-bramble=$(cd "$1" && pwd)/bramble
-[ -x "$bramble" ] || { echo "no command in $1"; exit 77; }
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder" || exit 1
-bad=0
-fail() { echo "FAILED: $*"; bad=1; }
+. "$(dirname "$0")/table_lib.bash"
 launch=()
 command -v mpiexec >/dev/null && launch=(mpiexec -n 2) || echo "no mpiexec: one rank only"
 "$bramble" data make sdss --rows 2000 --seed 1 --out s.csv >/dev/null

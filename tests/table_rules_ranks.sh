@@ -1,13 +1,7 @@
 #!/usr/bin/env bash
 # What models of tables may be asked beside their plain training (losses, constraints, pruning, explanations), on any number of ranks and threads: the same
 # bytes.
-bramble=$(cd "$1" && pwd)/bramble
-[ -x "$bramble" ] || { echo "no command in $1"; exit 77; }
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder" || exit 1
-bad=0
-fail() { echo "FAILED: $*"; bad=1; }
+. "$(dirname "$0")/table_lib.bash"
 
 awk 'BEGIN { srand(9); print "a,b,kind,y,class";
   for (i = 0; i < 12000; i++) {
@@ -17,22 +11,19 @@ awk 'BEGIN { srand(9); print "a,b,kind,y,class";
 run() { # name, arguments of train
   local name=$1
   shift
-  "${launch[@]}" "$bramble" train "$@" --data t.csv --threads $threads --out m.safetensors --json --quiet </dev/null >"$name.now" || fail "$name on $n ranks"
+  on_ranks $n train "$@" --data t.csv --threads $threads --out m.safetensors --json --quiet >"$name.now" || fail "$name on $n ranks"
   [ -f "$name.first" ] || cp "$name.now" "$name.first"
   cmp -s "$name.first" "$name.now" || fail "$name differs on $n ranks, $threads threads"
 }
-places="1,1 1,3 2,2 3,1"
-command -v mpiexec >/dev/null || { echo "no mpiexec: one rank only"; places="1,1 1,3"; }
-for place in $places; do
-  n=${place%,*} threads=${place#*,} launch=()
-  [ "$n" = 1 ] || launch=(mpiexec -n "$n")
+for place in $(places 1,1 1,3 2,2 3,1); do
+  n=${place%,*} threads=${place#*,}
   run quantile boost --target y --trees 5 --loss quantile --quantile 0.8 --bins 1000 --validation 0.2 --patience 2
   run poisson boost --target y --trees 5 --loss poisson --max-leaves 9
   run weights boost --target class --features a,b --trees 4 --class-weights balanced --l1 1 --monotone a=1
   run pruned tree --target class --max-leaves 40 --prune 0.002
   run logistic logistic --target class --features b,kind --l1 20
   run boost boost --target class --features a,b --trees 3
-  "${launch[@]}" "$bramble" predict m.safetensors --data t.csv --explain --threads $threads --out why.csv --quiet </dev/null >/dev/null || fail "explanations on $n ranks"
+  on_ranks $n predict m.safetensors --data t.csv --explain --threads $threads --out why.csv --quiet >/dev/null || fail "explanations on $n ranks"
   [ -f why.first ] || cp why.csv why.first
   cmp -s why.first why.csv || fail "explanations differ on $n ranks, $threads threads"
 done
