@@ -38,6 +38,12 @@ done
 [ "$(wc -l < p.first)" = 20001 ] || fail "predictions are not one a row"
 grep -q '"test":{"rows":[0-9]*,"accuracy":0.[3-9]' mlp.1.1 || fail "an mlp learns nothing: $(cat mlp.1.1)"
 grep -q '"test":{"rows":[0-9]*,"r2":0.9' mlpnumber.1.1 || fail "an mlp learns nothing of a number: $(cat mlpnumber.1.1)"
+awk 'BEGIN { srand(4); for (i = 0; i < 60000; i++) { a = int(rand() * 400); printf "%d 1:%d 7:%d\n", (a > 200), rand() * 90, a } }' > t.svm
+for n in 1 3; do
+  [ $n = 1 ] || command -v mpiexec >/dev/null || continue
+  on_ranks $n train tree --data t.svm --target label --types label=category --max-depth 5 --out s.safetensors --json --quiet > svm.$n || fail "a tree of LIBSVM text on $n ranks"
+  cmp -s svm.1 svm.$n || fail "a tree of LIBSVM text differs on $n ranks"
+done
 gzip -k t.csv
 on_ranks 1 train tree --data t.csv.gz --target class --features a,b,kind --criterion entropy --split 0.7 --out t.safetensors --json --quiet | cmp -s - tree.1.1 || fail "the compressed file gives another tree"
 exit $bad

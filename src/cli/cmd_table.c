@@ -32,9 +32,9 @@ bool table_is_model(const char *path) {
 }
 
 bool table_is_csv(const char *path) {
-  static const char *const ends[] = {".csv", ".tsv", ".csv.gz", ".tsv.gz", ".txt"};
+  static const char *const ends[] = {".csv", ".tsv", ".csv.gz", ".tsv.gz", ".txt", ".libsvm", ".svm", ".svmlight"};
   size_t n = strlen(path);
-  if (br_table_is_folder(path)) return true;
+  if (br_table_is_folder(path) || strncmp(path, "libsvm:", 7) == 0) return true;
   for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
     if (n >= strlen(ends[i]) && strcmp(path + n - strlen(ends[i]), ends[i]) == 0) return true;
   return false;

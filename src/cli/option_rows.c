@@ -9,7 +9,7 @@
 
 const struct option_row option_rows[] = {
     /* data */
-    {"data", OPTION_TEXT, NULL, 0, 0, "SPEC", DATA, "CSV file of a table; data set: shapes, cifar10:DIR, cifar100:DIR, mnist:DIR, folder:DIR, tar:FILES, npy:IMAGES,LABELS", "--data cifar10:data"},
+    {"data", OPTION_TEXT, NULL, 0, 0, "SPEC", DATA, "CSV file of a table, LIBSVM text (libsvm:FILE where its look does not say so); data set: shapes, cifar10:DIR, cifar100:DIR, mnist:DIR, folder:DIR, tar:FILES, npy:IMAGES,LABELS", "--data cifar10:data"},
     {"part", OPTION_CHOICE, "test", 0, 0, "train|test", FOR_EVAL | FOR_PREDICT | FOR_INSPECT | FOR_DATA, "which part of the data set", "--part train"},
     {"limit", OPTION_INT, "0", 0, 1e15, NULL, DATA | FOR_INSPECT | FOR_DATA, "use only the first N samples of each part (0: all)", "--limit 1000"},
     {"skip-bad", OPTION_FLAG, NULL, 0, 0, NULL, DATA | FOR_INSPECT | FOR_DATA, "leave out pictures that do not decode, and count them", "--skip-bad"},

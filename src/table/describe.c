@@ -204,6 +204,7 @@ int br_table_inspect(struct br_comm *comm, struct br_team *team, const struct br
   char separator[2] = {br_table_separator(t), 0};
   json_t *columns = json_array(), *root = json_pack("{s:I,s:s,s:b,s:o}", "rows", (json_int_t)br_table_rows(t), "separator", separator, "header", br_table_has_header(t), "columns", columns);
   int status = BR_OK;
+  if (br_table_is_libsvm(t)) json_object_set_new(root, "format", json_string("libsvm"));
   if (br_table_bad_rows(t)) json_object_set_new(root, "bad_rows", json_integer((json_int_t)br_table_bad_rows(t)));
   for (size_t c = 0; status == BR_OK && c < br_table_columns(t); c++) {
     json_t *column = json_object();

@@ -6,6 +6,7 @@
 #include <bramble/base/text.h>
 
 #include "folder.h"
+#include "libsvm.h"
 #include "slice.h"
 
 #include <stdatomic.h>
@@ -15,6 +16,7 @@
 
 #define SLICE_BYTES ((size_t)256 << 10)
 #define SAMPLE_BYTES ((size_t)256 << 10)
+#define NO_SEPARATOR '\x1f' /* of LIBSVM's lines, which are cut otherwise */
 
 struct reader {
   struct br_comm *comm;
@@ -25,6 +27,7 @@ struct reader {
   struct br__slice *slices; /* this rank's */
   size_t n_slices, first_slice, all_slices;
   struct br__slicer *slicers; /* one per thread */
+  bool libsvm;
   bool again;                 /* some slice was read more than once: dictionaries hold texts no row has */
   char **all_names;
   size_t n_names;
@@ -91,9 +94,15 @@ static int read_head(struct reader *r, size_t file, unsigned char **text, size_t
     if (file == 0) {
       bool guess;
       char separator;
+      r->libsvm = br__libsvm_path(r->options->path) || (!r->options->separator && br__libsvm_sniff(*text + source->body, *bytes - source->body, *bytes == source->bytes));
       BR_TRY(br_csv_sniff(*text + source->body, *bytes - source->body, *bytes == source->bytes, &separator, &guess));
       r->table->separator = r->options->separator ? r->options->separator : separator;
       r->table->header = r->options->header < 0 ? guess : r->options->header == 1;
+    }
+    if (r->libsvm) {
+      r->table->libsvm = true;
+      r->table->header = false;
+      return BR_OK;
     }
     BR_TRY(br_csv_scan_start(scan, r->table->separator, BR_CSV_START, (size_t)source->body));
     BR_TRY(br_csv_scan_text(scan, *text, (size_t)source->body, *bytes));
@@ -223,21 +232,26 @@ static void guess_types(struct reader *r, const unsigned char *text, const struc
   }
 }
 
+/* The columns of CSV text, whose first record and sample have been scanned. */
+static int lay_out(struct reader *r, const unsigned char *text, const struct br_csv_scan *scan) {
+  BR_TRY(take_names(r, text, scan));
+  r->layout.n_fields = r->n_names;
+  BR_TRY(choose_columns(r));
+  BR_TRY(apply_choices(r));
+  guess_types(r, text, scan);
+  return BR_OK;
+}
+
 static int open_files(struct reader *r) {
   struct br_csv_scan scan = {0};
   unsigned char *text = NULL;
   size_t bytes;
-  int status = r->options->text ? br__sources_open_text(r->options->path, r->options->text, &r->sources) : br__sources_open(r->options->path, br_comm_size(r->comm) == 1, &r->sources);
+  const char *path = br__libsvm_path(r->options->path) ? br__libsvm_path(r->options->path) : r->options->path;
+  int status = r->options->text ? br__sources_open_text(path, r->options->text, &r->sources) : br__sources_open(path, br_comm_size(r->comm) == 1, &r->sources);
   for (size_t f = 0; status == BR_OK && f < r->sources.n; f++) {
     status = read_head(r, f, &text, &bytes, &scan);
-    if (status == BR_OK && f > 0) status = same_header(r, f, text, &scan);
-    if (status == BR_OK && f == 0) {
-      status = take_names(r, text, &scan);
-      r->layout = (struct br__layout){.sources = &r->sources, .slice_bytes = r->options->slice_bytes ? r->options->slice_bytes : SLICE_BYTES, .separator = r->table->separator, .n_fields = r->n_names, .skip_bad_rows = r->options->skip_bad_rows};
-      if (status == BR_OK) status = choose_columns(r);
-      if (status == BR_OK) status = apply_choices(r);
-      if (status == BR_OK) guess_types(r, text, &scan);
-    }
+    if (status == BR_OK && f == 0) r->layout = (struct br__layout){.sources = &r->sources, .slice_bytes = r->options->slice_bytes ? r->options->slice_bytes : SLICE_BYTES, .separator = r->libsvm ? NO_SEPARATOR : r->table->separator, .skip_bad_rows = r->options->skip_bad_rows};
+    if (status == BR_OK && !r->libsvm) status = f > 0 ? same_header(r, f, text, &scan) : lay_out(r, text, &scan);
     br_memory_free(text);
     text = NULL;
   }
@@ -291,6 +305,99 @@ static void read_slices(struct reader *r) {
   struct round round = {.reader = r};
   br_team_run(r->team, run_round, &round);
 }
+
+/* --- the columns of LIBSVM text ------------------------------------------------------------------------------------------ */
+
+struct measuring {
+  struct reader *reader;
+  atomic_size_t next;
+  atomic_int status;
+  struct br__libsvm_extent *extent; /* [thread] */
+};
+
+static void measure_part(void *arg, struct br_part part) {
+  struct measuring *m = arg;
+  struct reader *r = m->reader;
+  struct br__slicer slicer;
+  int status = br__slicer_open(&slicer, &r->layout, 0);
+  for (size_t i; status == BR_OK && (i = atomic_fetch_add(&m->next, 1)) < r->n_slices;) status = br__slice_measure(&slicer, &r->slices[i], &m->extent[part.index]);
+  if (status != BR_OK) atomic_store(&m->status, status);
+  br__slicer_close(&slicer);
+}
+
+/* The rows and indices of all ranks' slices; an index that somebody asks for by its column's name counts as well. Collective. */
+static int measure_all(struct reader *r, struct br__libsvm_extent *out) {
+  struct measuring m = {.reader = r};
+  size_t threads = (size_t)br_team_count(r->team);
+  BR_TRY(br_comm_agree(r->comm, br_memory_alloc(threads, sizeof *m.extent, "threads", &m.extent)));
+  for (size_t t = 0; t < threads; t++) m.extent[t] = (struct br__libsvm_extent){.least = 1, .most = -1};
+  br_team_run(r->team, measure_part, &m);
+  *out = (struct br__libsvm_extent){.least = 1, .most = 0};
+  for (size_t t = 0; t < threads; t++) {
+    out->rows += m.extent[t].rows;
+    if (m.extent[t].least < out->least) out->least = m.extent[t].least;
+    if (m.extent[t].most > out->most) out->most = m.extent[t].most;
+  }
+  br_memory_free(m.extent);
+  int status = atomic_load(&m.status);
+  if (status != BR_OK) br_error_set(status, "%s: could not be looked through", r->sources.list[0].path);
+  for (size_t i = 0; i < r->options->n_wanted; i++) {
+    const char *name = r->options->wanted[i];
+    char *end;
+    long index = name[0] == 'f' ? strtol(name + 1, &end, 10) : -1;
+    if (index >= 0 && index <= BR__LIBSVM_MOST_INDEX && end > name + 1 && *end == 0 && index > out->most) out->most = index;
+  }
+  BR_TRY(br_comm_agree(r->comm, status));
+  int64_t limits[2] = {-out->least, out->most};
+  BR_TRY(br_comm_max_i64(r->comm, limits, 2));
+  out->least = -limits[0];
+  out->most = limits[1];
+  return br_comm_sum_i64(r->comm, &out->rows, 1);
+}
+
+/* label, f1, f2, ... */
+static int name_indices(struct reader *r, const struct br__libsvm_extent *extent) {
+  r->n_names = (size_t)(extent->most - extent->least + 2);
+  r->layout.first_index = (uint64_t)extent->least;
+  BR_TRY(br_memory_alloc(r->n_names, sizeof *r->all_names, "column names", &r->all_names));
+  for (size_t i = 0; i < r->n_names; i++)
+    if (i ? asprintf(&r->all_names[i], "f%llu", (unsigned long long)r->layout.first_index + i - 1) < 0 : !(r->all_names[0] = strdup("label"))) {
+      r->all_names[i] = NULL;
+      BR_FAIL(BR_ERROR_MEMORY, "no memory for column names");
+    }
+  return BR_OK;
+}
+
+static int lay_out_indices(struct reader *r, const struct br__libsvm_extent *extent) {
+  struct br__layout *layout = &r->layout;
+  const char *path = r->sources.list[0].path;
+  BR_TRY(name_indices(r, extent));
+  layout->n_fields = r->n_names;
+  BR_TRY(choose_columns(r));
+  BR_TRY(apply_choices(r));
+  BR_TRY(br_memory_alloc(r->n_names, sizeof *layout->column_of, "columns", &layout->column_of));
+  memset(layout->column_of, 0xff, r->n_names * sizeof *layout->column_of);
+  for (size_t c = 0; c < layout->n_columns; c++) {
+    if (layout->type[c] == BR_COLUMN_AUTO) layout->type[c] = BR_COLUMN_NUMBER;
+    if (layout->field[c] == 0) continue;
+    layout->column_of[layout->field[c] - 1] = (uint32_t)c;
+    if (layout->type[c] != BR_COLUMN_NUMBER) BR_FAIL(BR_ERROR_USAGE, "%s: column %s of LIBSVM text is a number, it cannot be a %s", path, layout->names[c], br_column_type_name(layout->type[c]));
+  }
+  uint64_t cells = (uint64_t)extent->rows / (uint64_t)br_comm_size(r->comm) * layout->n_columns, limit = br_memory_available_bytes();
+  if (limit && cells > limit)
+    BR_FAIL(BR_ERROR_MEMORY, "%s: %lld rows of %zu columns need %llu MB of each rank, and %llu MB are free; choose fewer --features, or use more ranks", path, (long long)extent->rows, layout->n_columns, (unsigned long long)(cells >> 20),
+            (unsigned long long)(limit >> 20));
+  return BR_OK;
+}
+
+/* Collective. */
+static int find_indices(struct reader *r) {
+  struct br__libsvm_extent extent;
+  BR_TRY(measure_all(r, &extent));
+  return br_comm_agree(r->comm, lay_out_indices(r, &extent));
+}
+
+/* --- what was guessed ---------------------------------------------------------------------------------------------------- */
 
 /* Finds the slices that begin inside quotes and marks them to be read again. Needed only where some slice ended inside. Collective. */
 static int settle_quotes(struct reader *r) {
@@ -392,6 +499,19 @@ static int read_all(struct reader *r) {
 
 /* --- the table ----------------------------------------------------------------------------------------------------------- */
 
+/* The number of the line that begins at a byte, counted from 1. */
+static uint64_t line_number(const struct br__source *source, uint64_t byte) {
+  unsigned char text[4096];
+  uint64_t lines = 1;
+  for (uint64_t at = 0; at < byte;) {
+    size_t n = byte - at < sizeof text ? (size_t)(byte - at) : sizeof text;
+    if (br__source_read(source, at, n, text) != BR_OK) break;
+    for (size_t i = 0; i < n; i++) lines += text[i] == '\n';
+    at += n;
+  }
+  return lines;
+}
+
 /* Gives blocks their row numbers, then reports the first error in the file. Collective. */
 static int number_rows(struct reader *r) {
   struct br_table *t = r->table;
@@ -410,14 +530,16 @@ static int number_rows(struct reader *r) {
   for (size_t i = 0; i < r->n_slices && status == BR_OK; i++) {
     struct br__slice *slice = &r->slices[i];
     slice->block.first = before;
-    if (slice->error && slice->error_has_row)
+    if (slice->error && slice->error_has_row && r->libsvm)
+      status = br_error_set(slice->status, "%s: line %llu %s", r->sources.list[slice->source].path, (unsigned long long)line_number(&r->sources.list[slice->source], slice->error_byte), slice->error);
+    else if (slice->error && slice->error_has_row)
       status = br_error_set(slice->status, "%s: row %llu %s", r->sources.list[slice->source].path, (unsigned long long)(before + slice->error_row + 1), slice->error);
     else if (slice->error)
       status = br_error_set(slice->status, "%s", slice->error);
     before += slice->block.rows;
   }
   BR_TRY(br_comm_agree(r->comm, status));
-  if (t->rows == 0) BR_FAIL(BR_ERROR_DATA, "%s: has a header and no rows", r->sources.list[0].path);
+  if (t->rows == 0) BR_FAIL(BR_ERROR_DATA, r->libsvm ? "%s: has no rows" : "%s: has a header and no rows", r->sources.list[0].path);
   return BR_OK;
 }
 
@@ -480,11 +602,12 @@ static int finish_table(struct reader *r) {
 
 static int read_table(struct reader *r) {
   BR_TRY(br_comm_agree(r->comm, open_files(r)));
+  BR_TRY(br_comm_agree(r->comm, cut_slices(r)));
+  if (r->libsvm) BR_TRY(find_indices(r));
   int status = br_memory_alloc(r->layout.n_columns, sizeof *r->table->columns, "columns", &r->table->columns);
   r->table->n_columns = status == BR_OK ? r->layout.n_columns : 0;
   for (size_t c = 0; c < r->table->n_columns && status == BR_OK; c++)
     if (!(r->table->columns[c].name = strdup(r->layout.names[c]))) status = br_error_set(BR_ERROR_MEMORY, "no memory for column names");
-  if (status == BR_OK) status = cut_slices(r);
   BR_TRY(br_comm_agree(r->comm, status));
   BR_TRY(read_all(r));
   BR_TRY(br_comm_agree(r->comm, br__sources_check(&r->sources)));
@@ -509,6 +632,7 @@ int br_table_read_csv(struct br_comm *comm, struct br_team *team, const struct b
   br_memory_free(r.layout.fixed);
   br_memory_free(r.layout.format);
   br_memory_free(r.layout.names);
+  br_memory_free(r.layout.column_of);
   br__sources_close(&r.sources);
   if (status != BR_OK) {
     br_table_close(r.table);

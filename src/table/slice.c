@@ -6,6 +6,7 @@
 #include <bramble/base/memory.h>
 
 #include "date.h"
+#include "libsvm.h"
 #include "slice.h"
 
 #include <stdio.h>
@@ -16,7 +17,7 @@
 
 /* --- memory that grows --------------------------------------------------------------------------------------------------- */
 
-static int enlarge(void *block, size_t keep, size_t *capacity, size_t least, size_t element, const char *what) {
+int br__slice_enlarge(void *block, size_t keep, size_t *capacity, size_t least, size_t element, const char *what) {
   if (least <= *capacity) return BR_OK;
   size_t larger = *capacity * 2 > least ? *capacity * 2 : least;
   void *fresh, **old = block;
@@ -43,6 +44,7 @@ void br__slicer_close(struct br__slicer *slicer) {
   br_memory_free(slicer->packed);
   for (size_t c = 0; slicer->dictionaries && c < slicer->layout->n_columns; c++) br__dictionary_free(&slicer->dictionaries[c]);
   br_memory_free(slicer->dictionaries);
+  br__libsvm_close(slicer->libsvm);
   *slicer = (struct br__slicer){0};
 }
 
@@ -55,6 +57,7 @@ void br__slice_clear(struct br__slice *slice) {
   slice->error = NULL;
   slice->status = BR_OK;
   slice->bad_rows = 0;
+  slice->error_byte = 0;
   slice->error_has_row = false;
 }
 
@@ -63,6 +66,13 @@ static void keep_error(struct br__slice *slice, bool has_row, size_t row) {
   slice->error = strdup(br_error_message());
   slice->error_has_row = has_row;
   slice->error_row = (uint32_t)row;
+}
+
+void br__slice_keep_error(const struct br__slicer *slicer, struct br__slice *slice, int status, size_t row, size_t at) {
+  if (slice->error) return;
+  slice->status = status;
+  slice->error_byte = slicer->base + at;
+  keep_error(slice, true, row);
 }
 
 /* --- records ------------------------------------------------------------------------------------------------------------- */
@@ -83,7 +93,7 @@ static int view_extend(struct br__slicer *s, struct view *v, size_t n) {
   if (n > left) n = (size_t)left;
   if (n <= v->have) return BR_OK;
   if (n > RECORD_LIMIT) BR_FAIL(BR_ERROR_DATA, "%s: a record that begins near byte %llu is longer than 1 GiB; is a quote unclosed?", v->source->path, (unsigned long long)(v->base + v->from));
-  BR_TRY(enlarge(&s->buffer, v->have, &s->buffer_capacity, n + BR_CSV_PADDING, 1, "file slice"));
+  BR_TRY(br__slice_enlarge(&s->buffer, v->have, &s->buffer_capacity, n + BR_CSV_PADDING, 1, "file slice"));
   BR_TRY(br__source_read(v->source, v->base + v->have, n - v->have, s->buffer + v->have));
   v->have = n;
   return BR_OK;
@@ -95,6 +105,7 @@ static int view_open(struct br__slicer *s, const struct br__slice *slice, struct
   const struct br__source *source = &s->layout->sources->list[slice->source];
   uint64_t base = slice->from > source->body ? slice->from - 1 : slice->from;
   *v = (struct view){.source = source, .base = base, .from = (size_t)(slice->from - base), .to = (size_t)(slice->to - base)};
+  s->base = base;
   BR_TRY(view_extend(s, v, v->to + tail_bytes(s)));
   while (v->from > 0 && v->from < v->to && s->buffer[v->from - 1] == '"') v->from++;
   if (v->from == v->to) return BR_OK;
@@ -143,8 +154,8 @@ static int find_records(struct br__slicer *s, struct br__slice *slice, bool *ski
   if (scan->n_rows == rows) {
     if (scan->state == BR_CSV_QUOTED) {
       size_t row = rows - (*skip ? 1 : 0);
-      slice->status = br_error_set(BR_ERROR_DATA, "a quote is opened and never closed");
-      keep_error(slice, true, row);
+      size_t from = rows ? scan->mark[scan->row[rows - 1] - 1] + 1 : v.from;
+      br__slice_keep_error(s, slice, br_error_set(BR_ERROR_DATA, "a quote is opened and never closed"), row, from);
       return BR_OK;
     }
     BR_TRY(br_csv_scan_finish(scan, at));
@@ -157,25 +168,26 @@ static int find_records(struct br__slicer *s, struct br__slice *slice, bool *ski
 static int list_records(struct br__slicer *s, struct br__slice *slice, bool skip, size_t *rows) {
   const struct br_csv_scan *scan = &s->scan;
   const struct br__layout *layout = s->layout;
+  size_t expected = layout->column_of ? 1 : layout->n_fields; /* LIBSVM's lines are fields of one record each */
   if (s->row_capacity < scan->n_rows) {
     size_t none = 0, most = scan->n_rows;
     size_t a = s->row_capacity, b = s->row_capacity;
-    BR_TRY(enlarge(&s->first, none, &a, most, sizeof *s->first, "records"));
-    BR_TRY(enlarge(&s->digits, none, &b, most, sizeof *s->digits, "values"));
-    BR_TRY(enlarge(&s->scale, none, &s->row_capacity, most, 1, "values"));
+    BR_TRY(br__slice_enlarge(&s->first, none, &a, most, sizeof *s->first, "records"));
+    BR_TRY(br__slice_enlarge(&s->digits, none, &b, most, sizeof *s->digits, "values"));
+    BR_TRY(br__slice_enlarge(&s->scale, none, &s->row_capacity, most, 1, "values"));
   }
   size_t n = 0;
   for (size_t r = skip ? 1 : 0; r < scan->n_rows; r++) {
     uint32_t before = r ? scan->row[r - 1] - 1 : 0;
     size_t fields = scan->row[r] - 1 - before;
-    if (__builtin_expect(fields != layout->n_fields || (fields == 1 && layout->n_fields > 1), 0)) {
+    if (__builtin_expect(fields != expected || (fields == 1 && expected > 1), 0)) {
       const unsigned char *start;
       size_t length;
       bool quoted = br_csv_field(s->buffer, (uint32_t)(scan->mark[before] + 1), scan->mark[before + 1], &start, &length);
       if (fields == 1 && length == 0 && !quoted) continue;
       slice->bad_rows++;
       if (!layout->skip_bad_rows && !slice->error) {
-        slice->status = br_error_set(BR_ERROR_DATA, "has %zu fields where %zu are expected; mend the row or use --bad-rows skip", fields, layout->n_fields);
+        slice->status = br_error_set(BR_ERROR_DATA, "has %zu fields where %zu are expected; mend the row or use --bad-rows skip", fields, expected);
         keep_error(slice, true, n);
       }
       continue;
@@ -208,7 +220,7 @@ static int conflict(struct br__slicer *s, struct br__slice *slice, size_t column
 }
 
 static int parse_numbers(struct br__slicer *s, struct br__slice *slice, size_t column, size_t rows) {
-  const uint32_t *mark = s->scan.mark + s->layout->field[column];
+  const uint32_t *mark = s->marks + s->layout->field[column];
   const unsigned char *text = s->buffer;
   bool date = s->layout->type[column] == BR_COLUMN_DATE;
   const char *format = s->layout->format[column];
@@ -244,7 +256,7 @@ static int parse_numbers(struct br__slicer *s, struct br__slice *slice, size_t c
 }
 
 static int parse_categories(struct br__slicer *s, size_t column, size_t rows) {
-  const uint32_t *mark = s->scan.mark + s->layout->field[column];
+  const uint32_t *mark = s->marks + s->layout->field[column];
   const unsigned char *text = s->buffer;
   struct br__dictionary *dictionary = &s->dictionaries[column];
   uint32_t *codes = (uint32_t *)(void *)s->digits;
@@ -257,7 +269,7 @@ static int parse_categories(struct br__slicer *s, size_t column, size_t rows) {
       continue;
     }
     if (quoted || memchr(start, 0, length)) {
-      BR_TRY(enlarge(&s->text, 0, &s->text_capacity, length + 1, 1, "a quoted text"));
+      BR_TRY(br__slice_enlarge(&s->text, 0, &s->text_capacity, length + 1, 1, "a quoted text"));
       length = quoted ? br_csv_unquote(start, length, s->text) : (memcpy(s->text, start, length), length);
       for (size_t k = 0; k < length; k++)
         if (s->text[k] == 0) s->text[k] = ' '; /* names end at a 0 */
@@ -274,16 +286,19 @@ static int parse_categories(struct br__slicer *s, size_t column, size_t rows) {
 static int make_block(struct br__slicer *s, struct br__slice *slice, size_t rows) {
   const struct br__layout *layout = s->layout;
   size_t head = layout->n_columns * sizeof(struct br__packed), used = head;
-  BR_TRY(enlarge(&s->packed, 0, &s->packed_capacity, head, 1, "packed columns"));
+  BR_TRY(br__slice_enlarge(&s->packed, 0, &s->packed_capacity, head, 1, "packed columns"));
   for (size_t c = 0; c < layout->n_columns; c++) {
     bool category = layout->type[c] == BR_COLUMN_CATEGORY;
     struct br__packed packed;
-    BR_TRY(category ? parse_categories(s, c, rows) : parse_numbers(s, slice, c, rows));
+    if (layout->column_of && layout->field[c] > 0)
+      br__libsvm_column(s, c, rows);
+    else
+      BR_TRY(category ? parse_categories(s, c, rows) : parse_numbers(s, slice, c, rows));
     const uint32_t *codes = (const uint32_t *)(const void *)s->digits;
     size_t bytes = category ? br__pack_codes_plan(codes, rows, &packed) : br__pack_plan(s->digits, s->scale, rows, &packed);
     used = (used + 7) & ~(size_t)7;
     packed.offset = used;
-    BR_TRY(enlarge(&s->packed, used, &s->packed_capacity, used + bytes, 1, "packed columns"));
+    BR_TRY(br__slice_enlarge(&s->packed, used, &s->packed_capacity, used + bytes, 1, "packed columns"));
     if (category)
       br__pack_codes(codes, rows, &packed, s->packed + used);
     else
@@ -304,10 +319,22 @@ void br__slice_read(struct br__slicer *s, struct br__slice *slice) {
   br__slice_clear(slice);
   int status = find_records(s, slice, &skip);
   if (status == BR_OK) status = list_records(s, slice, skip, &rows);
+  s->marks = s->scan.mark;
+  if (status == BR_OK && s->layout->column_of) status = br__libsvm_take(s, slice, &rows, &s->marks);
   if (status == BR_OK) status = make_block(s, slice, rows);
   if (status == BR_OK) return;
   slice->status = status;
   keep_error(slice, false, 0);
+}
+
+int br__slice_measure(struct br__slicer *s, struct br__slice *slice, struct br__libsvm_extent *extent) {
+  bool skip;
+  BR_TRY(find_records(s, slice, &skip));
+  for (size_t r = skip ? 1 : 0; r < s->scan.n_rows; r++) {
+    uint32_t before = r ? s->scan.row[r - 1] - 1 : 0;
+    br__libsvm_measure(s->buffer, (uint32_t)(s->scan.mark[before] + 1), s->scan.mark[s->scan.row[r] - 1], extent);
+  }
+  return BR_OK;
 }
 
 enum br_column_type br__value_type(const unsigned char *text, size_t length) {

@@ -20,6 +20,9 @@ struct br__layout {
   bool *fixed;      /* the type was asked for: other text is an error */
   char **names;
   bool skip_bad_rows;
+  /* LIBSVM text (libsvm.h): the kept column of each index from first_index on, UINT32_MAX where it is not kept; NULL for CSV */
+  uint32_t *column_of;
+  uint64_t first_index;
 };
 
 /* The first text in one column of a slice that is not of the column's type. */
@@ -39,6 +42,7 @@ struct br__slice {
   int status;        /* of reading it; `error` says why */
   char *error;
   uint32_t error_row;
+  uint64_t error_byte;            /* of LIBSVM text: where its line begins */
   bool error_has_row;
   struct br__conflict *conflicts; /* n_columns, or NULL where there is none */
   struct br__block block;
@@ -50,7 +54,9 @@ struct br__slicer {
   uint32_t thread;
   unsigned char *buffer;
   size_t buffer_capacity;
+  uint64_t base;           /* where in the file the buffer begins */
   struct br_csv_scan scan;
+  const uint32_t *marks;   /* the scan's, or those of LIBSVM's labels */
   uint32_t *first; /* per record kept: the mark before its first field */
   int64_t *digits;
   int8_t *scale;
@@ -60,6 +66,7 @@ struct br__slicer {
   unsigned char *packed;
   size_t packed_capacity;
   struct br__dictionary *dictionaries; /* n_columns */
+  struct br__libsvm *libsvm;           /* NULL until such text is read */
 };
 int br__slicer_open(struct br__slicer *slicer, const struct br__layout *layout, uint32_t thread);
 void br__slicer_close(struct br__slicer *slicer);
@@ -68,6 +75,13 @@ void br__slicer_close(struct br__slicer *slicer);
 void br__slice_read(struct br__slicer *slicer, struct br__slice *slice);
 /* Whether a quote is open at the slice's end if one is open at its start. Errors: BR_ERROR_DATA, BR_ERROR_MEMORY. */
 int br__slice_end_if_inside(struct br__slicer *slicer, const struct br__slice *slice, bool *inside);
+/* How far LIBSVM text in the slice reaches. Errors: BR_ERROR_DATA, BR_ERROR_MEMORY. */
+struct br__libsvm_extent;
+int br__slice_measure(struct br__slicer *slicer, struct br__slice *slice, struct br__libsvm_extent *extent);
+/* Leaves br_error_message() in the slice, if it is its first, as that of a row whose text begins at byte `at` of the buffer. */
+void br__slice_keep_error(const struct br__slicer *slicer, struct br__slice *slice, int status, size_t row, size_t at);
+/* Makes *(void **)block hold `least` elements, if *capacity is less; the first `keep` stay. */
+int br__slice_enlarge(void *block, size_t keep, size_t *capacity, size_t least, size_t element, const char *what);
 /* Frees what reading left. */
 void br__slice_clear(struct br__slice *slice);
 

@@ -31,6 +31,7 @@ void br_table_close(struct br_table *table) {
 
 char br_table_separator(const struct br_table *table) { return table->separator; }
 bool br_table_has_header(const struct br_table *table) { return table->header; }
+bool br_table_is_libsvm(const struct br_table *table) { return table->libsvm; }
 uint64_t br_table_bad_rows(const struct br_table *table) { return table->bad_rows; }
 size_t br_table_columns(const struct br_table *table) { return table->n_columns; }
 const char *br_table_name(const struct br_table *table, size_t column) { return table->columns[column].name; }

@@ -80,7 +80,7 @@ struct br_table {
   size_t n_blocks, threads, largest_block;
   uint64_t rows, bad_rows;
   char separator;
-  bool header;
+  bool header, libsvm;
   char **file_names;      /* of all columns of the file, for messages */
   size_t n_file_names;
   struct br__steps steps; /* that made columns of it beside the file's */

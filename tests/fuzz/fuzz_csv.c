@@ -1,4 +1,4 @@
-/* The reader of tables: any bytes are a table or an error, and the same one however small the slices are that the file is read in. */
+/* The reader of tables, as CSV or LIBSVM text: any bytes are a table or an error, and the same one however small the slices are that the file is read in. */
 #include "fuzz.h"
 
 #include <bramble/base/error.h>
@@ -45,6 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
   int file = memfd_create("fuzz.csv", 0);
   if (file < 0 || write(file, data, bytes) != (ssize_t)bytes) __builtin_trap();
   snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+  if (bytes > 1 && data[0] % 8 == 3) memmove(path + 7, path, strlen(path) + 1), memcpy(path, "libsvm:", 7);
   int status = read_in_slices(comm, team, path, 0, &whole);
   if (read_in_slices(comm, team, path, 16 + bytes % 48, &sliced) != status || whole != sliced) __builtin_trap();
   close(file);
@@ -54,8 +55,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
 size_t fuzz_seed(int which, uint8_t *data, size_t capacity) {
   static const char *const texts[] = {
       "a,b,c\n1,2.5,x\n,NA,\"y, \"\"z\"\"\"\n-3e4,0.001,\"two\nlines\"\n", "\xEF\xBB\xBFname;day;n\r\nanna;2018-06-23;1\r\nbob;2018-06-24 17:05:30;?\r\n", "1\t2\t3\n4\t5\t6\n7\t8\n", "k,v\nred,1\nred,2\nblue,9007199254740993\n\"\",1e400\n",
+      "+1 1:0.5 3:2 # x\n-1 2:1e3\n\n1 3:nan 40:-7.25\n",
   };
-  if (which >= 4) return 0;
+  if (which >= 5) return 0;
   size_t n = strlen(texts[which]) < capacity ? strlen(texts[which]) : capacity;
   memcpy(data, texts[which], n);
   return n;

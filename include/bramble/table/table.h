@@ -35,7 +35,7 @@ struct br_column_choice {
 
 struct br_csv_options {
   const char *text;        /* NULL: the file of `path`; else this is the file, ending with a 0, and `path` its name in messages */
-  const char *path;        /* a file, or a pattern such as part-*.csv: files are read in the order of their names as one table */
+  const char *path;        /* a file, or a pattern such as part-*.csv, with "libsvm:" before it or not: files are read in the order of their names as one table */
   char separator;          /* 0: sniffed */
   int header;              /* 1 first record holds names, 0 it does not, -1 guessed */
   const char *const *wanted; /* columns to keep; NULL: all */
@@ -49,15 +49,17 @@ struct br_csv_options {
 
 struct br_table;
 
-/* Reads the columns. Types are those of the whole column: a column is a number where every value that is not missing is one.
+/* Reads the columns. LIBSVM text (known by its look, or by "libsvm:" before the path) is the column `label` and number columns f1, f2, ... up to the largest index
+ * in the file or among the wanted columns; what a line does not have is 0. Types are those of the whole column: a column is a number where every value that is not missing is one.
  * Files: plain or gzip (decompressed in memory by every rank); a pipe is read once, by one rank alone.
- * Errors: BR_ERROR_DATA naming file, row and column; BR_ERROR_MEMORY. The options are borrowed for the call. Collective. */
+ * Errors: BR_ERROR_DATA naming file, row and column (LIBSVM: line); BR_ERROR_MEMORY. The options are borrowed for the call. Collective. */
 int br_table_read_csv(struct br_comm *comm, struct br_team *team, const struct br_csv_options *options, struct br_table **out);
 void br_table_close(struct br_table *table); /* NULL does nothing */
 
 /* How the file was understood. */
 char br_table_separator(const struct br_table *table);
 bool br_table_has_header(const struct br_table *table);
+bool br_table_is_libsvm(const struct br_table *table);
 uint64_t br_table_bad_rows(const struct br_table *table); /* left out, on all ranks */
 
 /* Columns: those kept, in file order. Names without a header are c1, c2, ... */
