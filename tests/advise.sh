@@ -1,9 +1,5 @@
 # bramble advise: what it says on a short run, the same on two ranks, and the warning for the study whose nets answered nothing.
-set -e
-build=$(cd "$1" && pwd)
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder"
+. "$(dirname "$0")/head.bash"
 has() { grep -qE "$1" "$2" || { echo "$1 is missing:"; cat "$2"; exit 1; }; }
 "$build/bramble" advise train lenet --data shapes:2000,100 --batch 16 --micro-batch 8 --nodes 4 --seconds 0.5 --json > plain.json
 has '"noise_scale":[0-9]' plain.json

@@ -1,9 +1,5 @@
 # bramble doctor alone and on three ranks: every node once, links and sums measured, the same findings as JSON.
-set -e
-build=$(cd "$1" && pwd)
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder"
+. "$(dirname "$0")/head.bash"
 "$build/bramble" doctor > alone.txt
 grep -q '^node ' alone.txt || { cat alone.txt; exit 1; }
 "$build/bramble" doctor --json > alone.json

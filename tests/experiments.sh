@@ -1,11 +1,6 @@
 # Every experiment file runs with --smoke, none of its cases fails, and its report is made.
-set -e
-build=$(cd "$1" && pwd)
-source=$(cd "$(dirname "$0")/.." && pwd)
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder"
-"$build/bramble" sweep none.yaml 2>&1 | grep -q 'without YAML' && { echo "skipped: built without libyaml"; exit 77; }
+. "$(dirname "$0")/head.bash"
+need_yaml
 ran=0
 for file in "$source"/experiments/*.yaml; do
   name=$(basename "$file" .yaml)

@@ -1,11 +1,6 @@
 # A case's cores and memory: held where this user may, and said where not; hosts and launchers.
-set -e
-build=$(cd "$1" && pwd)
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder"
-fail() { echo "limits.sh: $1"; exit 1; }
-"$build/bramble" sweep none.yaml 2>&1 | grep -q 'without YAML' && { echo "skipped: built without libyaml"; exit 77; }
+. "$(dirname "$0")/head.bash"
+need_yaml
 cat > limits.yaml <<'E2'
 name: limits
 factors: {size: [60, 400]}

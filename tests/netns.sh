@@ -1,14 +1,9 @@
 # Two ranks in two network namespaces on a wire of 940 Mbit/s, beside the simulator: the same model; times are reported, not asserted. Needs root, ip and tc.
-set -e
-build=$(cd "$1" && pwd)
-skip() { echo "skipped: $1"; exit 77; }
+. "$(dirname "$0")/head.bash"
 [ "$(id -u)" = 0 ] || skip "network namespaces need root"
 for tool in ip tc unshare mpiexec; do command -v $tool > /dev/null || skip "no $tool"; done
-folder=$(mktemp -d)
 a=bramble-a-$$ b=bramble-b-$$
 trap 'ip netns del $a 2> /dev/null || true; ip netns del $b 2> /dev/null || true; rm -rf "$folder"' EXIT
-cd "$folder"
-fail() { echo "netns.sh: $1"; exit 1; }
 { ip netns add $a && ip netns add $b && ip link add wire netns $a type veth peer name wire netns $b; } 2> err || skip "network namespaces are not allowed here: $(tail -1 err)"
 address=1
 for n in $a $b; do

@@ -1,10 +1,5 @@
 # --simulate: the model is the one that is trained without; times are computed, and are said to be everywhere; two simulated nodes beside two real ranks (reported, not asserted).
-set -e
-build=$(cd "$1" && pwd)
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder"
-fail() { echo "simulate.sh: $1"; exit 1; }
+. "$(dirname "$0")/head.bash"
 run() { "$build/bramble" train lenet --data shapes:800,100 --epochs 2 --batch 64 --micro-batch 8 --threads 1 --json --quiet "$@"; }
 run --out plain.safetensors > plain
 run --out there.safetensors --simulate nodes=5,threads=1,link=1Mbit,1ms > there
@@ -21,7 +16,7 @@ run --simulate link=1Mbit 2>&1 | grep -q 'how many nodes' || fail "no nodes"
 run --simulate nodes=0 2>&1 | grep -q 'nodes=0 is not a number from 1' || fail "no nodes at all"
 "$build/bramble" train tree --simulate nodes=2 2>&1 | grep -q 'is for nets' || fail "tables"
 
-if ! "$build/bramble" sweep none.yaml 2>&1 | grep -q 'without YAML'; then
+if has_yaml; then
   cat > scaling.yaml <<'E2'
 name: scaling
 factors: {workers: [2, 4, 8]}

@@ -1,11 +1,6 @@
 # bramble sweep: cases, repeats, rivals, a failing case, a sweep that is stopped and goes on, and what is said about bad files.
-set -e
-build=$(cd "$1" && pwd)
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder"
-fail() { echo "sweep.sh: $1"; exit 1; }
-"$build/bramble" sweep none.yaml 2>&1 | grep -q 'without YAML' && { echo "skipped: built without libyaml"; exit 77; }
+. "$(dirname "$0")/head.bash"
+need_yaml
 
 cat > good.yaml <<'E2'
 name: good
