@@ -55,7 +55,12 @@ static void event_file(void **state) {
   assert_non_null(mkdtemp(folder));
   struct br_events *events;
   const float x[4] = {-1, 0, 1, 2};
-  assert_int_equal(br_events_open(folder, &events), BR_OK);
+  int opened = br_events_open(folder, &events);
+  if (opened != BR_OK && strstr(br_error_message(), "without protobuf-c")) {
+    rmdir(folder);
+    skip();
+  }
+  assert_int_equal(opened, BR_OK);
   assert_int_equal(br_events_scalar(events, 300, "loss/train", 1.5), BR_OK);
   assert_int_equal(br_events_scalar(events, 300, "loss/test", NAN), BR_OK); /* left out */
   assert_int_equal(br_events_histogram(events, 7, "c1.weight", x, 4), BR_OK);
@@ -84,7 +89,7 @@ static void event_file(void **state) {
     memcpy(&crc, p + length, 4);
     assert_true(crc == masked_crc(p, length));
     const unsigned char *summary = field(p, length, 5, &bytes), *step = field(p, length, 2, &inner), *value = summary ? field(summary, bytes, 1, &bytes) : NULL;
-    assert_non_null(step);
+    if (!step) inner = 0; /* which is not written */
     static const size_t steps[] = {0, 300, 7, 0};
     assert_in_range(records, 0, 3);
     assert_int_equal(inner, steps[records]);

@@ -1,8 +1,12 @@
-/* Records of length, checksum, bytes, checksum (the TFRecord frame); the bytes are an Event of TensorFlow's event.proto, of which few fields are
- * needed, so that they are put together here. */
+/* Records of length, checksum, bytes, checksum (the TFRecord frame); the bytes are an Event, which protobuf-c makes of events.proto. */
 #include <bramble/base/error.h>
 #include <bramble/record/events.h>
+
+#ifdef BR_HAVE_PROTOBUF
+
 #include <bramble/store/file.h>
+
+#include "events.pb-c.h"
 
 #include <errno.h>
 #include <math.h>
@@ -14,73 +18,12 @@
 #include <unistd.h>
 
 #define CLASSES 30
+#define HEAD 12 /* of a record: its length, 8 bytes, and a checksum of that */
 
 struct br_events {
   FILE *file;
   char path[700];
 };
-
-/* Field numbers of event.proto and summary.proto. */
-enum { EVENT_TIME = 1, EVENT_STEP = 2, EVENT_VERSION = 3, EVENT_SUMMARY = 5 };
-enum { SUMMARY_VALUE = 1, VALUE_TAG = 1, VALUE_SCALAR = 2, VALUE_IMAGE = 4, VALUE_HISTOGRAM = 5 };
-enum { IMAGE_HEIGHT = 1, IMAGE_WIDTH = 2, IMAGE_COLOURS = 3, IMAGE_DATA = 4 };
-enum { HISTOGRAM_MIN = 1, HISTOGRAM_MAX = 2, HISTOGRAM_COUNT = 3, HISTOGRAM_SUM = 4, HISTOGRAM_SQUARES = 5, HISTOGRAM_LIMITS = 6, HISTOGRAM_BUCKETS = 7 };
-
-/* A message that is being put together; `bad` where there was no memory. */
-struct message {
-  unsigned char *data;
-  size_t used, room;
-  bool bad;
-};
-
-static void put_bytes(struct message *m, const void *data, size_t bytes) {
-  if (m->used + bytes > m->room) {
-    size_t room = 2 * (m->used + bytes) + 256;
-    unsigned char *larger = realloc(m->data, room);
-    if (!larger) m->bad = true;
-    if (m->bad) return;
-    m->data = larger;
-    m->room = room;
-  }
-  memcpy(m->data + m->used, data, bytes);
-  m->used += bytes;
-}
-
-static void put_varint(struct message *m, uint64_t v) {
-  do {
-    unsigned char byte = (unsigned char)((v & 0x7F) | (v > 0x7F ? 0x80 : 0));
-    put_bytes(m, &byte, 1);
-    v >>= 7;
-  } while (v);
-}
-
-static void put_integer(struct message *m, int field, int64_t v) {
-  put_varint(m, (uint64_t)field << 3);
-  put_varint(m, (uint64_t)v);
-}
-
-static void put_double(struct message *m, int field, double v) {
-  put_varint(m, (uint64_t)field << 3 | 1);
-  put_bytes(m, &v, sizeof v); /* little-endian, as all machines this runs on */
-}
-
-static void put_float(struct message *m, int field, float v) {
-  put_varint(m, (uint64_t)field << 3 | 5);
-  put_bytes(m, &v, sizeof v);
-}
-
-static void put_block(struct message *m, int field, const void *data, size_t bytes) {
-  put_varint(m, (uint64_t)field << 3 | 2);
-  put_varint(m, bytes);
-  put_bytes(m, data, bytes);
-}
-
-static void put_message(struct message *m, int field, struct message *inner) {
-  put_block(m, field, inner->data, inner->used);
-  m->bad = m->bad || inner->bad;
-  free(inner->data);
-  *inner = (struct message){0};
-}
 
 /* CRC-32C (Castagnoli) bit by bit: records are small and few. */
 static uint32_t checksum(const void *data, size_t bytes) {
@@ -94,38 +37,36 @@ static uint32_t checksum(const void *data, size_t bytes) {
   return (crc >> 15 | crc << 17) + 0xA282EAD8u; /* masked, as the frame has it */
 }
 
-/* Writes a record with one write, so that a reader never sees half of a header; frees the message. */
-static int write_record(struct br_events *events, struct message *event) {
-  struct message frame = {0};
-  uint64_t length = event->used;
-  uint32_t sums[2] = {checksum(&length, sizeof length), checksum(event->data, event->used)};
-  put_bytes(&frame, &length, sizeof length);
-  put_bytes(&frame, &sums[0], 4);
-  put_bytes(&frame, event->data, event->used);
-  put_bytes(&frame, &sums[1], 4);
-  bool bad = event->bad || frame.bad, full = !bad && (fwrite(frame.data, 1, frame.used, events->file) != frame.used || fflush(events->file) != 0);
+/* Dates the event and writes its record with one write, so that a reader never sees half of a header. */
+static int write_record(struct br_events *events, Tensorboard__Event *event) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  event->wall_time = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+  uint64_t length = tensorboard__event__get_packed_size(event);
+  unsigned char *record = malloc(HEAD + length + sizeof(uint32_t));
+  if (!record) BR_FAIL(BR_ERROR_MEMORY, "%s: no memory for an event", events->path);
+  tensorboard__event__pack(event, record + HEAD);
+  uint32_t head = checksum(&length, sizeof length), body = checksum(record + HEAD, length);
+  memcpy(record, &length, sizeof length); /* little-endian, as all machines this runs on */
+  memcpy(record + sizeof length, &head, sizeof head);
+  memcpy(record + HEAD + length, &body, sizeof body);
+  bool full = fwrite(record, HEAD + length + sizeof body, 1, events->file) != 1 || fflush(events->file) != 0;
   int error = errno;
-  free(event->data);
-  free(frame.data);
-  if (bad) BR_FAIL(BR_ERROR_MEMORY, "%s: no memory for an event", events->path);
+  free(record);
   if (full) BR_FAIL(BR_ERROR_FAILED, "%s: writing failed: %s", events->path, strerror(error));
   return BR_OK;
 }
 
-static void begin_event(struct message *event, int64_t step) {
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  put_double(event, EVENT_TIME, (double)now.tv_sec + 1e-9 * (double)now.tv_nsec);
-  put_integer(event, EVENT_STEP, step);
-}
-
-/* An event of one value, whose message is complete but for its tag. */
-static int write_value(struct br_events *events, int64_t step, const char *tag, struct message *value) {
-  struct message event = {0}, summary = {0};
-  put_block(value, VALUE_TAG, tag, strlen(tag));
-  put_message(&summary, SUMMARY_VALUE, value);
-  begin_event(&event, step);
-  put_message(&event, EVENT_SUMMARY, &summary);
+/* An event of one value, which is complete but for its tag. */
+static int write_value(struct br_events *events, int64_t step, const char *tag, Tensorboard__Summary__Value *value) {
+  Tensorboard__Event event = TENSORBOARD__EVENT__INIT;
+  Tensorboard__Summary summary = TENSORBOARD__SUMMARY__INIT;
+  value->tag = (char *)(uintptr_t)tag; /* is only read */
+  summary.n_value = 1;
+  summary.value = &value;
+  event.step = step;
+  event.what_case = TENSORBOARD__EVENT__WHAT_SUMMARY;
+  event.summary = &summary;
   return write_record(events, &event);
 }
 
@@ -144,10 +85,10 @@ int br_events_open(const char *folder, struct br_events **out) {
     if (made != BR_OK) return BR_ERROR_USAGE; /* with its message */
     BR_FAIL(BR_ERROR_USAGE, "%s: events cannot be written there: %s", folder, strerror(error));
   }
-  struct message event = {0};
-  static const char version[] = "brain.Event:2";
-  begin_event(&event, 0);
-  put_block(&event, EVENT_VERSION, version, sizeof version - 1);
+  char version[] = "brain.Event:2";
+  Tensorboard__Event event = TENSORBOARD__EVENT__INIT;
+  event.what_case = TENSORBOARD__EVENT__WHAT_FILE_VERSION;
+  event.file_version = version;
   int status = write_record(events, &event);
   if (status != BR_OK)
     br_events_close(events);
@@ -162,11 +103,12 @@ void br_events_close(struct br_events *events) {
   free(events);
 }
 
-int br_events_scalar(struct br_events *events, int64_t step, const char *tag, double value) {
-  struct message m = {0};
-  if (!isfinite(value)) return BR_OK;
-  put_float(&m, VALUE_SCALAR, (float)value);
-  return write_value(events, step, tag, &m);
+int br_events_scalar(struct br_events *events, int64_t step, const char *tag, double x) {
+  Tensorboard__Summary__Value value = TENSORBOARD__SUMMARY__VALUE__INIT;
+  if (!isfinite(x)) return BR_OK;
+  value.value_case = TENSORBOARD__SUMMARY__VALUE__VALUE_SIMPLE_VALUE;
+  value.simple_value = (float)x;
+  return write_value(events, step, tag, &value);
 }
 
 int br_events_histogram(struct br_events *events, int64_t step, const char *tag, const float *x, size_t n) {
@@ -184,24 +126,44 @@ int br_events_histogram(struct br_events *events, int64_t step, const char *tag,
     counts[c < CLASSES ? c : CLASSES - 1]++;
   }
   for (int c = 0; c < CLASSES; c++) limits[c] = low + width * (c + 1);
-  struct message h = {0}, value = {0};
-  put_double(&h, HISTOGRAM_MIN, low);
-  put_double(&h, HISTOGRAM_MAX, high);
-  put_double(&h, HISTOGRAM_COUNT, (double)n);
-  put_double(&h, HISTOGRAM_SUM, sum);
-  put_double(&h, HISTOGRAM_SQUARES, squares);
-  put_block(&h, HISTOGRAM_LIMITS, limits, sizeof limits);
-  put_block(&h, HISTOGRAM_BUCKETS, counts, sizeof counts);
-  put_message(&value, VALUE_HISTOGRAM, &h);
+  Tensorboard__HistogramProto histogram = TENSORBOARD__HISTOGRAM_PROTO__INIT;
+  histogram.min = low;
+  histogram.max = high;
+  histogram.num = (double)n;
+  histogram.sum = sum;
+  histogram.sum_squares = squares;
+  histogram.n_bucket_limit = histogram.n_bucket = CLASSES;
+  histogram.bucket_limit = limits;
+  histogram.bucket = counts;
+  Tensorboard__Summary__Value value = TENSORBOARD__SUMMARY__VALUE__INIT;
+  value.value_case = TENSORBOARD__SUMMARY__VALUE__VALUE_HISTO;
+  value.histo = &histogram;
   return write_value(events, step, tag, &value);
 }
 
 int br_events_image(struct br_events *events, int64_t step, const char *tag, int width, int height, int colours, const void *png, size_t bytes) {
-  struct message image = {0}, value = {0};
-  put_integer(&image, IMAGE_HEIGHT, height);
-  put_integer(&image, IMAGE_WIDTH, width);
-  put_integer(&image, IMAGE_COLOURS, colours);
-  put_block(&image, IMAGE_DATA, png, bytes);
-  put_message(&value, VALUE_IMAGE, &image);
+  Tensorboard__Summary__Image image = TENSORBOARD__SUMMARY__IMAGE__INIT;
+  image.height = height;
+  image.width = width;
+  image.colorspace = colours;
+  image.encoded_image_string = (ProtobufCBinaryData){bytes, (uint8_t *)(uintptr_t)png}; /* is only read */
+  Tensorboard__Summary__Value value = TENSORBOARD__SUMMARY__VALUE__INIT;
+  value.value_case = TENSORBOARD__SUMMARY__VALUE__VALUE_IMAGE;
+  value.image = &image;
   return write_value(events, step, tag, &value);
 }
+
+#else /* without the library nothing is opened, so nothing of it is called */
+
+int br_events_open(const char *folder, struct br_events **out) {
+  *out = NULL;
+  BR_FAIL(BR_ERROR_USAGE, "%s: this build is without protobuf-c, which TensorBoard's events need: install libprotobuf-c-dev protobuf-c-compiler and build again", folder);
+}
+void br_events_close(struct br_events *events) { (void)events; }
+int br_events_scalar(struct br_events *events, int64_t step, const char *tag, double value) { return (void)events, (void)step, (void)tag, (void)value, BR_OK; }
+int br_events_histogram(struct br_events *events, int64_t step, const char *tag, const float *x, size_t n) { return (void)events, (void)step, (void)tag, (void)x, (void)n, BR_OK; }
+int br_events_image(struct br_events *events, int64_t step, const char *tag, int width, int height, int colours, const void *png, size_t bytes) {
+  return (void)events, (void)step, (void)tag, (void)width, (void)height, (void)colours, (void)png, (void)bytes, BR_OK;
+}
+
+#endif
