@@ -69,12 +69,19 @@ exec 3>&-
 look "$address" > /dev/null && fail "it is served after the end"
 
 if has_yaml; then
-  printf 'name: s\nfactors: {i: [1, 2, 3]}\nrun: "! sleep 1.5"\nmetrics: {wall: {measure: wall_seconds}}\n' > s.yaml
+  cat > s.yaml <<'E2'
+name: s
+factors: {i: [1, 2, 3]}
+timeout: 60
+run: "! sh -c 'while [ {i} = 2 ] && [ ! -e seen ]; do sleep 0.1; done'"
+metrics: {wall: {measure: wall_seconds}}
+E2
   "$build/bramble" sweep s.yaml --view 0 > out 2> err &
   run=$!
   url err
   wait_for '1 of 3 runs.*now i=2'
   grep -q '<td class="f">i=1</td><td>1</td><td class="f">ok ' now.html || fail "the runs of a sweep: $(cat now.html)"
+  touch seen
   ended "a sweep that is watched"
 fi
 if command -v mpiexec > /dev/null; then
