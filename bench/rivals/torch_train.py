@@ -1,9 +1,14 @@
-"""PyTorch on a CPU: training throughput of one net on random tensors in memory; prints samples per second, median and best step.
+"""PyTorch on a CPU: training throughput of one net on random tensors in memory. Prints samples per second, median and best step, the seconds from
+the start to the end of the first step, and the peak MB.
 
-usage: torch_train.py NET BATCH THREADS [--compile] [--seconds S]      NET: mobilenetv2 lenet squeezenet mlp
-Needs torch (squeezenet: torchvision too). One process; bench/compare starts as many as a workload says and adds them up."""
-import argparse
+usage: torch_train.py NET BATCH THREADS [--compile] [--ddp RANK RANKS] [--seconds S]      NET: mobilenetv2 lenet squeezenet mlp
+Needs torch (squeezenet: torchvision too). One process; bench/compare_train starts as many as a workload says and adds them up."""
 import time
+
+begin = time.time()
+import argparse
+import os
+import resource
 
 import torch
 import torch.nn as nn
@@ -14,6 +19,7 @@ parser.add_argument("net")
 parser.add_argument("batch", type=int)
 parser.add_argument("threads", type=int)
 parser.add_argument("--compile", action="store_true")
+parser.add_argument("--ddp", type=int, nargs=2, help="gradients averaged over processes by gloo")
 parser.add_argument("--seconds", type=float, default=6)
 args = parser.parse_args()
 torch.set_num_threads(args.threads)
@@ -83,7 +89,13 @@ else:
     order = torch.randperm(400000).split(args.batch)
     place = iter(range(10**9))
     batch = lambda: (lambda j: (X[j], Y[j]))(order[next(place) % (len(order) - 1)])
-model = torch.compile(net) if args.compile else net
+model = net
+if args.ddp:
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT="29533")
+    torch.distributed.init_process_group("gloo", rank=args.ddp[0], world_size=args.ddp[1])
+    model = nn.parallel.DistributedDataParallel(net, gradient_as_bucket_view=True)
+if args.compile:
+    model = torch.compile(model)
 optimiser = torch.optim.Adam(net.parameters()) if args.net == "mlp" else torch.optim.SGD(net.parameters(), 0.01, momentum=0.9)
 
 
@@ -94,12 +106,30 @@ def step():
     optimiser.step()
 
 
+step()
+first = time.time() - begin
+times = []
+
+
+def timed(seconds, least=0):
+    end = time.time() + seconds
+    while time.time() < end or len(times) < least:
+        start = time.time()
+        step()
+        times.append(time.time() - start)
+
+
 for _ in range(5):
     step()
-times, end = [], time.time() + args.seconds
-while time.time() < end:
-    start = time.time()
-    step()
-    times.append(time.time() - start)
+if args.ddp:  # all processes make the same number of steps
+    timed(0, 5)
+    count = torch.tensor([int(args.seconds / (sum(times) / len(times))) + 1])
+    torch.distributed.broadcast(count, 0)
+    times = []
+    timed(0, int(count))
+else:
+    timed(args.seconds)
 times.sort()
-print(f"{args.batch / times[len(times) // 2]:.1f} {args.batch / times[0]:.1f}")
+print(f"{args.batch / times[len(times) // 2]:.1f} {args.batch / times[0]:.1f} {first:.2f} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f}")
+if args.ddp:
+    torch.distributed.destroy_process_group()
