@@ -548,6 +548,17 @@ static void check_adam_step(void) {
   same("w", w), same("m", m), same("v", v);
 }
 
+static void check_lamb_direction(void) {
+  size_t n = any_size() * 3;
+  struct br_adam o = {.beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-6f, .decay = coin() ? 1e-2f : 0, .correction1 = 10, .correction2 = 1000};
+  float *w = input(n, 1);
+  struct pair g = output(n), m = output(n), v = output(n);
+  for (size_t i = 0; i < n; i++) v.got[i] = v.want[i] = v.got[i] * v.got[i];
+  br__kernels_reference.lamb_direction(&o, w, g.want, m.want, v.want, n, BR_PART_ALL);
+  IN_PARTS(table->lamb_direction(&o, w, g.got, m.got, v.got, n, part));
+  same("g", g), same("m", m), same("v", v);
+}
+
 static void check_normalise_bytes(void) {
   size_t pixels = any_size() * 3;
   int C = between(1, 4);

@@ -557,6 +557,16 @@ void br_ref_adam_step(const struct br_adam *o, float *w, const float *g, float *
   }
 }
 
+void br_ref_lamb_direction(const struct br_adam *o, const float *w, float *g, float *m, float *v, size_t n, struct br_part part) {
+  size_t first, last;
+  br_part_range(part, n, 1, &first, &last);
+  for (size_t i = first; i < last; i++) {
+    m[i] = o->beta1 * m[i] + (1 - o->beta1) * g[i];
+    v[i] = o->beta2 * v[i] + (1 - o->beta2) * (g[i] * g[i]);
+    g[i] = m[i] * o->correction1 / (sqrtf(v[i] * o->correction2) + o->eps) + o->decay * w[i];
+  }
+}
+
 /* --- pictures --- */
 
 void br_ref_normalise_bytes(const uint8_t *x, float *y, size_t pixels, int C, const float *mean, const float *inverse_std, struct br_part part) {

@@ -74,23 +74,23 @@ static void rmsprop(const struct br_optimiser_options *o, float lr, float *w, co
   }
 }
 
-/* LAMB (You et al. 2020): Adam's direction, scaled to the tensor's norm. By one thread, which owns the tensor. */
-static void lamb(const struct br_optimiser *optimiser, float lr, float *w, const float *g, float *m, float *v, size_t n, float decay) {
+#define LAMB_CHUNK 4096 /* values whose directions stay in L1 until their squares are summed */
+
+/* LAMB (You et al. 2020): Adam's direction, which takes the gradient's place, scaled to the tensor's norm. By one thread, which owns the tensor. */
+static void lamb(const struct br_optimiser *optimiser, float lr, float *w, float *g, float *m, float *v, size_t n, float decay) {
   const struct br_optimiser_options *o = &optimiser->options;
-  float c1 = correction(o->momentum, optimiser->step), c2 = correction(o->beta2, optimiser->step);
+  const struct br_adam adam = {lr, o->momentum, o->beta2, o->eps, decay, correction(o->momentum, optimiser->step), correction(o->beta2, optimiser->step), true};
   double w_sum = 0, u_sum = 0;
-  for (size_t i = 0; i < n; i++) {
-    m[i] = o->momentum * m[i] + (1 - o->momentum) * g[i];
-    v[i] = o->beta2 * v[i] + (1 - o->beta2) * (g[i] * g[i]);
-    float u = m[i] * c1 / (sqrtf(v[i] * c2) + o->eps) + decay * w[i];
-    w_sum += (double)w[i] * w[i];
-    u_sum += (double)u * u;
+  for (size_t first = 0; first < n; first += LAMB_CHUNK) {
+    const size_t last = n - first < LAMB_CHUNK ? n : first + LAMB_CHUNK;
+    br_lamb_direction(&adam, w + first, g + first, m + first, v + first, last - first, BR_PART_ALL);
+    for (size_t i = first; i < last; i++) {
+      w_sum += (double)w[i] * w[i];
+      u_sum += (double)g[i] * g[i];
+    }
   }
-  float trust = w_sum > 0 && u_sum > 0 ? (float)(sqrt(w_sum) / sqrt(u_sum)) : 1;
-  for (size_t i = 0; i < n; i++) {
-    float u = m[i] * c1 / (sqrtf(v[i] * c2) + o->eps) + decay * w[i];
-    w[i] -= lr * trust * u;
-  }
+  const float trust = w_sum > 0 && u_sum > 0 ? (float)(sqrt(w_sum) / sqrt(u_sum)) : 1, step = lr * trust;
+  for (size_t i = 0; i < n; i++) w[i] -= step * g[i];
 }
 
 /* Tensor-wise optimisers read the whole tensor, so one thread owns it; the others split every tensor. */

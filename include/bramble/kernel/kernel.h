@@ -183,6 +183,10 @@ struct br_adam {
 /* Kingma and Ba 2015; m, v of n. */
 void br_adam_step(const struct br_adam *adam, float *w, const float *g, float *m, float *v, size_t n, struct br_part part);
 
+/* LAMB's direction (You et al. 2020), which the tensor's norms then scale: m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) (g g);
+ * g becomes m correction1 / (sqrt(v correction2) + eps) + decay w, nothing of it fused. lr and decoupled are not read. */
+void br_lamb_direction(const struct br_adam *adam, const float *w, float *g, float *m, float *v, size_t n, struct br_part part);
+
 /* --- dropout ----------------------------------------------------------------------------------------------------------- */
 
 /* Value i is at place p = place + i of the whole batch; its random word is number p mod 4 of br_random_block(seed, BR_RANDOM_DROPOUT, step, p / 4, 0). */
