@@ -1,6 +1,6 @@
 /* bramble bench predict NET|FILE: pictures a second side by side, one on every thread; the time of one picture with all threads inside it; each with its share
  * of what the processor's multiply-adds allow. Random pixels that are in memory: no data set. */
-#include "cli/bench_predict.h"
+#include "cli/bench.h"
 #include "cli/setup.h"
 
 #include <bramble/base/clock.h>

@@ -1,6 +1,7 @@
 /* bramble bench: how fast this machine is. bench machine: its bounds; bench kernel: each kernel's share of them; bench train NET: whole
- * optimiser steps, data included; bench table KIND: a model of a table (bench_table.c); bench predict NET: a prepared net (bench_predict.c). */
-#include "cli/bench_predict.h"
+ * optimiser steps, data included; bench table KIND: a model of a table (bench_table.c); bench predict NET: a prepared net (bench_predict.c);
+ * bench data SPEC: samples into inputs (bench_data.c). */
+#include "cli/bench.h"
 #include "cli/setup.h"
 #include "cli/table.h"
 
@@ -139,7 +140,8 @@ int cmd_bench(struct cli *cli) {
   if (strcmp(what, "kernel") == 0) return bench_rows(cli, br_bench_kernels);
   if (strcmp(what, "table") == 0) return table_bench(cli);
   if (strcmp(what, "predict") == 0) return br_comm_agree(cli->comm, bench_predict(cli));
-  if (strcmp(what, "train") != 0) BR_FAIL(BR_ERROR_USAGE, "bramble bench %s: machine, kernel, train NET, predict NET and table KIND are possible", what);
+  if (strcmp(what, "data") == 0) return br_comm_agree(cli->comm, bench_data(cli));
+  if (strcmp(what, "train") != 0) BR_FAIL(BR_ERROR_USAGE, "bramble bench %s: machine, kernel, train NET, predict NET, data SPEC and table KIND are possible", what);
   struct bench b = {0};
   int status = br_comm_agree(cli->comm, bench_train(cli, &b));
   br_team_close(b.team);

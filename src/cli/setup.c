@@ -94,8 +94,7 @@ int setup_open_data(struct cli *cli, enum br_data_part part, struct br_dataset *
   return br_dataset_open(spec ? spec : "shapes", &options, data);
 }
 
-/* "128" or "96x160". */
-static int parse_input(const char *text, int *H, int *W) {
+int setup_parse_input(const char *text, int *H, int *W) {
   char extra;
   int n = sscanf(text, "%dx%d%c", H, W, &extra);
   if (n == 1 && strchr(text, 'x') == NULL) *W = *H;
@@ -122,7 +121,7 @@ static int zoo_options(struct cli *cli, const struct br_dataset_info *info, stru
   }
   const char *input = option_text(o, "input");
   BR_TRY(read_classes(cli, &zoo->classes));
-  if (input) BR_TRY(parse_input(input, &zoo->H, &zoo->W));
+  if (input) BR_TRY(setup_parse_input(input, &zoo->H, &zoo->W));
   return BR_OK;
 }
 
@@ -219,7 +218,7 @@ static int open_model_file(struct cli *cli, const char *path, const struct br_da
 int setup_read_onnx(struct cli *cli, const char *path, struct br_model **model) {
   struct br_onnx_options options = {0};
   const char *input = option_text(&cli->options, "input");
-  if (input) BR_TRY(parse_input(input, &options.H, &options.W));
+  if (input) BR_TRY(setup_parse_input(input, &options.H, &options.W));
   return br_onnx_read(path, &options, model);
 }
 

@@ -9,6 +9,8 @@
 #include <bramble/net/zoo.h>
 #include <bramble/train/plan.h>
 
+/* The size of --input: "128" or "96x160". Errors: BR_ERROR_USAGE. */
+int setup_parse_input(const char *text, int *H, int *W);
 /* Sets the preprocessing of data `name` for an input of `graph`: --mean and --std, else the known values of the data set. */
 int setup_preprocess(struct cli *cli, const struct br_graph *graph, const char *name, struct br_preprocess *preprocess);
 /* Preprocessing as it is kept in a model, and back. A model without one gets the data's. */

@@ -111,17 +111,14 @@ static void resize_by_stretched_rows(const struct br__picture *picture, const st
   }
 }
 
-/* For fewer rows than the picture has, so at least two are summed. */
+/* For fewer rows than the picture has, so at least two are summed; of the columns those that the output needs. */
 static void resize_by_summed_rows(const struct br__picture *picture, const struct br__axis *vertical, const struct br__axis *horizontal, bool flip, float *work, br__row_sink *sink, void *arg) {
-  const struct br__rows *rows = br__rows();
-  size_t n = (size_t)picture->W * (size_t)picture->C;
+  const size_t C = (size_t)picture->C, n = (size_t)picture->W * C, taps = (size_t)vertical->taps;
+  const size_t from = (size_t)horizontal->first[0] * C, to = (size_t)(horizontal->first[horizontal->out - 1] + horizontal->taps) * C;
   float *in = work, *out = in + row_floats(picture->W, picture->C);
   for (int y = 0; y < vertical->out; y++) {
-    const float *weight = vertical->weight + (size_t)y * (size_t)vertical->taps;
     const uint8_t *source = (const uint8_t *)picture->pixels + (size_t)vertical->first[y] * n;
-    rows->blend_bytes(source, weight[0], source + n, weight[1], in, n);
-    for (int k = 2; k < vertical->taps; k++)
-      if (weight[k] != 0) rows->add_bytes(source + (size_t)k * n, weight[k], in, n);
+    br__rows()->sum_bytes(source + from, n, vertical->weight + (size_t)y * taps, taps, in + from, to - from);
     stretch(in, picture->C, horizontal, flip, out);
     sink(arg, y, out);
   }

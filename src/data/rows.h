@@ -10,9 +10,8 @@
 struct br__rows {
   void (*from_bytes)(const uint8_t *in, float *out, size_t n);
   void (*to_bytes)(const float *in, uint8_t *out, size_t n);                                                 /* of 0 to 255, rounded */
-  void (*blend_bytes)(const uint8_t *a, float wa, const uint8_t *b, float wb, float *out, size_t n);         /* out = wa a + wb b */
   void (*blend_floats)(const float *a, float wa, const float *b, float wb, float *out, size_t n);
-  void (*add_bytes)(const uint8_t *in, float w, float *out, size_t n);                                       /* out = out + w in */
+  void (*sum_bytes)(const uint8_t *in, size_t stride, const float *weight, size_t taps, float *out, size_t n); /* out[i] = sum over k of weight[k] in[k stride + i]; at least 2 taps */
   void (*add_floats)(const float *in, float w, float *out, size_t n);
   void (*stretch_rgb)(const float *in, const struct br__axis *axis, bool flip, float *out);                  /* reads and writes padding */
   void (*normalise)(const float *in, const float *scale, const float *bias, float *out, size_t n);           /* out = in scale + bias */
