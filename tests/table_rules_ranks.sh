@@ -21,6 +21,7 @@ for place in $(places 1,1 1,3 2,2 3,1); do
   run poisson boost --target y --trees 5 --loss poisson --max-leaves 9
   run weights boost --target class --features a,b --trees 4 --class-weights balanced --l1 1 --monotone a=1
   run pruned tree --target class --max-leaves 40 --prune 0.002
+  run permuted forest --target class --trees 5 --max-depth 6 --split 0.6 --permutation 2
   run logistic logistic --target class --features b,kind --l1 20
   run boost boost --target class --features a,b --trees 3
   on_ranks $n predict m.safetensors --data t.csv --explain --threads $threads --out why.csv --quiet >/dev/null || fail "explanations on $n ranks"

@@ -147,6 +147,7 @@ int table_task_options(struct cli *cli, enum br_table_model_kind kind, struct br
                                    .where = option_text(o, "where"), .train_share = option_float(o, "split"), .seed = (uint64_t)option_int(o, "seed"), .folds = (unsigned)option_int(o, "folds"), .stratify = option_flag(o, "stratify")};
   BR_TRY(missing_option(o, kind, &task->missing));
   if (task->folds && option_given(o, "split")) BR_FAIL(BR_ERROR_USAGE, "--folds and --split: each fold is the test part in its turn; leave out --split");
+  if (option_int(o, "permutation") && !(task->train_share < 1)) BR_FAIL(BR_ERROR_USAGE, "--permutation measures on the test part; give --split, as in --split 0.7, or use it with eval");
   int criterion = option_choice(o, "criterion");
   task->classes = kind != BR_TABLE_LINEAR && (criterion == BR_TREE_GINI || criterion == BR_TREE_ENTROPY);
   if (option_given(o, "memory")) task->memory_bytes = (size_t)option_sizes(o, "memory", 0);
@@ -188,9 +189,15 @@ struct learning {
   struct br_task_data data;
 };
 
+int table_measure(struct cli *cli, struct br_team *team, const struct br_table_model *model, const struct br_table *table, const struct br_rows *rows, json_t *measures) {
+  int64_t repeats = option_int(&cli->options, "permutation");
+  BR_TRY(br_table_evaluate(cli->comm, team, model, table, rows, measures));
+  return repeats ? br_table_permute(cli->comm, team, model, table, rows, (uint64_t)option_int(&cli->options, "seed"), (int)repeats, measures) : BR_OK;
+}
+
 static int learn_and_measure(struct learning *l, struct br_table_model **model, json_t *report, json_t *test) {
   BR_TRY(table_learn(l->cli, l->team, l->kind, &l->data.task, model, report));
-  return l->data.rows.test ? br_table_evaluate(l->cli->comm, l->team, *model, l->data.table, &l->data.rows, test) : BR_OK;
+  return l->data.rows.test ? table_measure(l->cli, l->team, *model, l->data.table, &l->data.rows, test) : BR_OK;
 }
 
 static int learn_fold(void *arg, unsigned fold, json_t *measures) {
@@ -268,7 +275,7 @@ int table_eval(struct cli *cli) {
   if (status == BR_OK) status = open_both(cli, team, where, &model, &table);
   if (status == BR_OK && where) status = br_rows_to_measure(cli->comm, team, table, where, &rows);
   if (status == BR_OK) report_bad_rows(table, report);
-  if (status == BR_OK) status = br_table_evaluate(cli->comm, team, model, table, where ? &rows : NULL, report);
+  if (status == BR_OK) status = table_measure(cli, team, model, table, where ? &rows : NULL, report);
   br_rows_free(&rows);
   if (status == BR_OK)
     table_report(cli, report);

@@ -4,6 +4,7 @@
 
 #include "cli/cli.h"
 
+#include <bramble/table/evaluate.h>
 #include <bramble/table/task.h>
 
 /* "linear", "logistic", "tree", ...: a kind of model for tables that the table room trains itself, so not "mlp". */
@@ -15,6 +16,8 @@ bool table_is_csv(const char *path);
 
 /* The task of a table from the options, borrowed from them. */
 int table_task_options(struct cli *cli, enum br_table_model_kind kind, struct br_task_options *task);
+/* Measures of the model on rows of the table (NULL: all), as br_table_evaluate, with permutation importances where they are asked for. Collective. */
+int table_measure(struct cli *cli, struct br_team *team, const struct br_table_model *model, const struct br_table *table, const struct br_rows *rows, json_t *measures);
 /* How many rows were left out, and why. */
 void table_report_rows(const struct br_task_data *data, json_t *report);
 /* A report as lines for people; and as --json says, on rank 0, and freed: returns BR_OK. */
@@ -30,8 +33,6 @@ int table_eval(struct cli *cli);
 int table_predict(struct cli *cli);
 int table_inspect(struct cli *cli);
 
-/* What --data, --target and so on say to learn from. */
-int table_task_options(struct cli *cli, enum br_table_model_kind kind, struct br_task_options *task);
 /* Trains a model of that kind with the settings of the options. */
 int table_learn(struct cli *cli, struct br_team *team, enum br_table_model_kind kind, const struct br_task *task, struct br_table_model **model, json_t *report);
 /* bench table KIND (bench_table.c). */

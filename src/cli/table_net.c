@@ -93,7 +93,7 @@ int table_net_measure(struct cli *cli, struct table_net *net, const struct setup
   if (net->data.rows.test == 0) return BR_OK;
   json_t *test = json_object();
   json_object_set_new(report, "test", test);
-  return br_table_evaluate(cli->comm, run->team, net->model, net->data.table, &net->data.rows, test);
+  return table_measure(cli, run->team, net->model, net->data.table, &net->data.rows, test);
 }
 
 void table_net_close(struct table_net *net) {

@@ -2,9 +2,10 @@
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
 #include <bramble/cluster/exact.h>
-#include <bramble/table/evaluate.h>
+#include <bramble/base/random.h>
 
 #include "bins.h"
+#include "evaluate.h"
 #include "math.h"
 #include "model.h"
 
@@ -26,6 +27,7 @@ struct evaluating {
   const struct br_table *table;
   const struct br_rows *rows;
   struct br__encoder encoder;
+  const struct br__exchange *exchange;
   bool classes, clusters, rank_scores;
   double scale; /* 1 / grid */
   struct sums *sums;
@@ -67,11 +69,15 @@ static size_t choose_rows(const struct evaluating *e, size_t b, double *x, doubl
   size_t n = br_table_block_rows(e->table, b), p = e->encoder.n_features, kept = 0;
   if (!e->rows) return n;
   for (size_t i = 0; i < n; i++) {
-    if (e->rows->role[b][i] != BR_ROW_TEST) continue;
+    if (!br__is_measured(e->rows, b, i)) continue;
     if (kept < i) memcpy(x + kept * p, x + i * p, p * sizeof *x);
     y[kept++] = y[i];
   }
   return kept;
+}
+
+static void exchange_values(const struct br__exchange *e, size_t b, double *x, size_t n, size_t p) {
+  for (size_t i = 0; i < n; i++) x[i * p + e->feature] = e->value[br_random_permute(e->seed, BR_RANDOM_PERMUTE, e->which, e->rows, e->first[b] + i)];
 }
 
 static void evaluate_block(struct evaluating *e, struct sums *s, size_t b, double *x, double *y, double *scratch, double *answers) {
@@ -80,6 +86,7 @@ static void evaluate_block(struct evaluating *e, struct sums *s, size_t b, doubl
   br__encoder_rows(&e->encoder, b, x, scratch, &unknown);
   if (!e->clusters) br__encoder_target(&e->encoder, b, y);
   size_t n = choose_rows(e, b, x, y);
+  if (e->exchange) exchange_values(e->exchange, b, x, n, p);
   for (size_t first = 0; first < n; first += BR__ROWS_AT_ONCE) {
     size_t rows = n - first < BR__ROWS_AT_ONCE ? n - first : BR__ROWS_AT_ONCE;
     br_table_model_predict_rows(e->model, x + first * p, rows, answers);
@@ -251,7 +258,11 @@ static int evaluate(struct br_comm *comm, struct br_team *team, struct evaluatin
 }
 
 int br_table_evaluate(struct br_comm *comm, struct br_team *team, const struct br_table_model *model, const struct br_table *table, const struct br_rows *rows, json_t *report) {
-  struct evaluating e = {.model = model, .table = table, .rows = rows, .classes = model->target.type == BR_COLUMN_CATEGORY, .clusters = !model->target.name, .rank_scores = model->outputs == 2};
+  return br__evaluate(comm, team, model, table, rows, NULL, report);
+}
+
+int br__evaluate(struct br_comm *comm, struct br_team *team, const struct br_table_model *model, const struct br_table *table, const struct br_rows *rows, const struct br__exchange *exchange, json_t *report) {
+  struct evaluating e = {.model = model, .table = table, .rows = rows, .exchange = exchange, .classes = model->target.type == BR_COLUMN_CATEGORY, .clusters = !model->target.name, .rank_scores = model->outputs == 2};
   BR_TRY(br_comm_agree(comm, br__encoder_open(model, table, !e.clusters, &e.encoder)));
   int status = evaluate(comm, team, &e, report);
   br_memory_free(e.sums);

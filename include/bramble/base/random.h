@@ -18,6 +18,7 @@ enum br_random_stream {
   BR_RANDOM_BOOTSTRAP = 8, /* rows and columns drawn by forests and boosting */
   BR_RANDOM_TABLES = 9,    /* generated tables */
   BR_RANDOM_KMEANS = 10,   /* k-means++ */
+  BR_RANDOM_PERMUTE = 11,  /* a column's values exchanged between rows */
   BR_RANDOM_TEST = 99      /* tests and benches */
 };
 

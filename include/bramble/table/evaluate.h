@@ -13,6 +13,13 @@
  * Errors: BR_ERROR_DATA where columns lack. Collective. */
 int br_table_evaluate(struct br_comm *comm, struct br_team *team, const struct br_table_model *model, const struct br_table *table, const struct br_rows *rows, json_t *report);
 
+/* Permutation importances: to the measures that br_table_evaluate has made of the same rows is added permutation: {measure, repeats, fall {feature: by how much
+ * accuracy, or r2 of numbers, falls when the feature's values are exchanged between the rows, in the mean over `repeats` permutations}, deviation
+ * {feature: of these falls}}. 1 to BR_PERMUTATIONS repeats; permutations are by seed and row number. Every rank holds one column of all rows at a time.
+ * Errors: BR_ERROR_USAGE for k-means. Collective. */
+#define BR_PERMUTATIONS 1000
+int br_table_permute(struct br_comm *comm, struct br_team *team, const struct br_table_model *model, const struct br_table *table, const struct br_rows *rows, uint64_t seed, int repeats, json_t *measures);
+
 /* What is written of each row beside the answer; both may be asked for. */
 enum { BR_PREDICT_PROBABILITIES = 1, BR_PREDICT_EXPLANATION = 2 };
 
