@@ -47,6 +47,9 @@ static void test_longley(void **state) {
     near(fact(report, "coefficients", name), certified[k][0], 1e-13);
     near(fact(report, "standard_errors", name), certified[k][1], 1e-13);
   }
+  near(fact(report, NULL, "intercept_standard_error"), certified[0][1], 1e-13);
+  near(fact(report, NULL, "intercept_t"), certified[0][0] / certified[0][1], 1e-13);
+  near(fact(report, NULL, "intercept_p"), 0.00356040366372623, 1e-10); /* scipy.stats.t.sf */
   near(fact(report, NULL, "r2"), 0.995479004577296, 1e-14);
   near(fact(report, NULL, "rmse") * sqrt(16. / 9), 304.854073561965, 1e-13);
   near(fact(report, "p", "x6"), 0.003036803341, 1e-8); /* of t = 4.016 with 9 degrees of freedom */
@@ -98,6 +101,7 @@ static void test_wampler_residuals(void **state) {
     fclose(file);
     json_t *report = train_linear("y", NULL, (struct br_linear_settings){0});
     near(fact(report, NULL, "intercept"), 1, 1e-10);
+    near(fact(report, NULL, "intercept_standard_error"), certified[0] * (double)times, 1e-13);
     for (int k = 1; k <= 5; k++) {
       char name[4];
       snprintf(name, sizeof name, "x%d", k);

@@ -47,7 +47,20 @@ static int count_classes(struct br_comm *comm, const struct br_task *task, size_
   return br_comm_sum_i64(comm, count, 2 * classes);
 }
 
+int br__need_classes(const struct br_task *task) {
+  const char *name = br_table_name(task->table, task->target);
+  if (br_table_type(task->table, task->target) != BR_COLUMN_CATEGORY) BR_FAIL(BR_ERROR_USAGE, "the target %s is a number; give --types %s=category to predict classes", name, name);
+  return BR_OK;
+}
+
+int br__check_class_count(const struct br_task *task) {
+  size_t classes = br_table_categories(task->table, task->target);
+  if (classes > BR_MOST_CLASSES) BR_FAIL(BR_ERROR_DATA, "the target %s has %zu classes, and models tell at most %d apart; is it the right column?", br_table_name(task->table, task->target), classes, BR_MOST_CLASSES);
+  return BR_OK;
+}
+
 static int check_classes(struct br_comm *comm, const struct br_task *task, const char *name) {
+  BR_TRY(br__check_class_count(task));
   size_t classes = br_table_categories(task->table, task->target), trained = 0, last = 0, unseen = 0, first = 0;
   int64_t *count, rows = 0;
   BR_TRY(br_comm_agree(comm, br_memory_alloc(2 * classes, sizeof *count, "classes", &count)));
@@ -64,12 +77,6 @@ static int check_classes(struct br_comm *comm, const struct br_task *task, const
   if (unseen && br_comm_rank(comm) == 0)
     br_warn("%zu class%s of %s, such as %s, %s in the test part only: its %lld rows will count as wrong; --stratify divides classes alike", unseen, unseen == 1 ? "" : "es", name, br_table_category(task->table, task->target, first),
             unseen == 1 ? "is" : "are", (long long)rows);
-  return BR_OK;
-}
-
-int br__need_classes(const struct br_task *task) {
-  const char *name = br_table_name(task->table, task->target);
-  if (br_table_type(task->table, task->target) != BR_COLUMN_CATEGORY) BR_FAIL(BR_ERROR_USAGE, "the target %s is a number; give --types %s=category to predict classes", name, name);
   return BR_OK;
 }
 

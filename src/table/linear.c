@@ -104,6 +104,7 @@ static void linear_describe(const struct br_table_model *model, json_t *into) {
   json_object_set_new(into, "coefficients", weights_json(model, body->weights));
   json_object_set_new(into, "intercept", json_real(body->intercept[0]));
   json_object_set_new(into, "standard_errors", weights_json(model, body->errors));
+  json_object_set_new(into, "intercept_standard_error", isfinite(body->intercept[1]) ? json_real(body->intercept[1]) : json_null());
 }
 
 const struct br__model_class br__linear_class = {.name = "linear", .tensors = linear_tensors, .load = linear_load, .predict = linear_predict, .describe = linear_describe, .free = linear_free};
@@ -208,6 +209,9 @@ static int report_statistics(const struct fit *fit, const struct br_table_model 
   }
   json_object_set_new(report, "t", weights_json(model, t));
   json_object_set_new(report, "p", weights_json(model, p));
+  double of_intercept = body->intercept[0] / body->intercept[1], p_of_intercept = br__student_p(of_intercept, freedom);
+  json_object_set_new(report, "intercept_t", isfinite(of_intercept) ? json_real(of_intercept) : json_null());
+  json_object_set_new(report, "intercept_p", isfinite(p_of_intercept) ? json_real(p_of_intercept) : json_null());
   br_memory_free(t);
   return BR_OK;
 }

@@ -3,6 +3,7 @@
 #include <bramble/base/memory.h>
 #include <bramble/table/train.h>
 
+#include "checks.h"
 #include "gather.h"
 #include "prune.h"
 #include "tree.h"
@@ -50,7 +51,7 @@ int br__tree_check(const struct br_task *task, const struct br_tree_settings *se
   size_t n = br_table_categories(task->table, task->target);
   if (classes && settings->criterion == BR_TREE_MSE) BR_FAIL(BR_ERROR_USAGE, "the target %s is a category, and mse is for numbers; use gini or entropy", name);
   if (!classes && (settings->criterion == BR_TREE_GINI || settings->criterion == BR_TREE_ENTROPY)) BR_FAIL(BR_ERROR_USAGE, "the target %s is a number; give --types %s=category to predict classes, or use mse", name, name);
-  if (classes && n > 65535) BR_FAIL(BR_ERROR_DATA, "the target %s has %zu classes, more than the 65535 a tree can tell apart", name, n);
+  if (classes) BR_TRY(br__check_class_count(task));
   if (classes && n < 2) BR_FAIL(BR_ERROR_DATA, "the target %s has one class only; there is nothing to learn", name);
   if (settings->max_depth < 1 || settings->max_depth > 200) BR_FAIL(BR_ERROR_USAGE, "a depth of %d: 1 to 200 are possible", settings->max_depth);
   if (settings->max_leaves == 1 || settings->prune < 0) BR_FAIL(BR_ERROR_USAGE, "a tree has two leaves or more, and is pruned by a number of at least 0");

@@ -6,7 +6,9 @@
 #include <bramble/table/model.h>
 #include <bramble/table/rows.h>
 
-/* What to learn from. Borrowed for the call. */
+#define BR_MOST_CLASSES 65535
+
+/* What to learn from. Borrowed for the call. A target has at most BR_MOST_CLASSES classes. */
 struct br_task {
   const struct br_table *table;
   const size_t *features;
@@ -28,7 +30,7 @@ struct br_checkpoint_settings {
 
 /* Least squares with an intercept. ridge: |y - Xb|^2 + ridge |b|^2; lasso > 0: |y - Xb|^2 / 2n + lasso (l1_ratio |b|_1 + (1 - l1_ratio) |b|^2 / 2),
  * the elastic net (l1_ratio 1: the lasso). The intercept is never penalised; categories become 0/1 columns, the first one is the base.
- * Report: rows, coefficients, intercept, standard_errors, t, p (without penalty), excluded (collinear columns), r2, rmse, and
+ * Report: rows, coefficients, intercept, standard_errors, t, p and intercept_standard_error, _t, _p (without penalty; else null or not there), excluded (collinear columns), r2, rmse, and
  * test.r2, test.rmse where there are test rows, from the exact sums. */
 struct br_linear_settings {
   double ridge, lasso, l1_ratio;
