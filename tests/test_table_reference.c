@@ -1,5 +1,5 @@
 /* Models of tables against scikit-learn (tests/reference/tables_sklearn.py made the numbers): trees split for split, penalised lines, logistic regression,
- * AUC to the last digit. */
+ * AUC to the last digit; and the first trees of boosting against XGBoost's by its exact method (tables_xgboost.py). */
 #include "table_fixture.h"
 
 #include "table/trees.h"
@@ -15,10 +15,13 @@ static int close_wanted(void **state) {
   return teardown(state);
 }
 
-static void open_task(const char *target, struct br_task_data *data) {
-  struct br_task_options options = {.csv = {.path = BRAMBLE_TESTS "/reference/tables/table.csv", .header = 1}, .target = target, .features = "a,b,c,d", .train_share = 1, .seed = 1};
+/* Column m is b where a is above 0, otherwise it is missing. */
+static void open_columns(const char *target, const char *features, struct br_task_data *data) {
+  struct br_task_options options = {.csv = {.path = BRAMBLE_TESTS "/reference/tables/table.csv", .header = 1}, .target = target, .features = features, .lets = "m=b/(a>0)", .train_share = 1, .seed = 1, .missing = BR_MISSING_KEEP};
   if (br_task_open(comm, team, &options, data) != BR_OK) fail_msg("%s", br_error_message());
 }
+
+static void open_task(const char *target, struct br_task_data *data) { open_columns(target, "a,b,c,d", data); }
 
 static void test_trees(void **state) {
   (void)state;
@@ -102,7 +105,50 @@ static void test_logistic(void **state) {
   br_task_close(&data);
 }
 
+/* Walks both trees from a node down, left before right: the same columns part the same rows, with the same leaves. Where between two rows' values a cut lies is
+ * each program's own choice; XGBoost's numbers are floats, and its gain is twice ours. */
+static void check_node(const struct br__trees *t, int32_t node, const json_t *nodes, size_t *at, const char *where) {
+  const json_t *item = json_array_get(nodes, (*at)++), *missing = json_array_get(item, 3);
+  int feature = (int)json_integer_value(json_array_get(item, 1));
+  double number = json_number_value(json_array_get(item, 2)), ours = feature < 0 ? t->value[node] : 2 * t->gain[node];
+  if (t->feature[node] != feature) fail_msg("%s, node %zu: column %d, not %d", where, *at - 1, t->feature[node], feature);
+  if (t->rows[node] != json_integer_value(json_array_get(item, 0))) fail_msg("%s, node %zu: %lld rows, not %lld", where, *at - 1, (long long)t->rows[node], (long long)json_integer_value(json_array_get(item, 0)));
+  if (fabs(ours - number) > (feature < 0 ? 2e-6 : 1e-4) * (1e-2 + fabs(number))) fail_msg("%s, node %zu: a %s of %.9g, not %.9g", where, *at - 1, feature < 0 ? "leaf" : "gain", ours, number);
+  if (feature < 0) return;
+  if (json_is_boolean(missing) && json_is_true(missing) != (bool)(t->flags[node] & BR__MISSING_LEFT)) fail_msg("%s, node %zu: missing values go to the other side", where, *at - 1);
+  check_node(t, t->left[node], nodes, at, where);
+  check_node(t, t->right[node], nodes, at, where);
+}
+
+static void test_boosting(void **state) {
+  (void)state;
+  size_t k, n;
+  json_t *item, *nodes, *cases = json_load_file(BRAMBLE_TESTS "/reference/tables/xgboost.json", 0, NULL);
+  assert_int_equal(json_array_size(cases), 5);
+  json_array_foreach(cases, k, item) {
+    const char *target = json_string_value(json_object_get(item, "target"));
+    struct br_boost_settings settings = {.trees = (int)json_integer_value(json_object_get(item, "rounds")), .max_depth = (int)json_integer_value(json_object_get(item, "max_depth")), .min_rows = 1, .rows_share = 1, .columns_share = 1, .bins = 65535,
+                                         .rate = fact(item, NULL, "rate"), .l1 = fact(item, NULL, "l1"), .l2 = fact(item, NULL, "l2")};
+    struct br_task_data data;
+    struct br_table_model *model;
+    open_columns(target, "a,m,c,d", &data);
+    if (br_boost_train(comm, team, &data.task, &settings, &model, NULL) != BR_OK) fail_msg("%s", br_error_message());
+    const struct br__trees *t = br__model_trees(model);
+    assert_int_equal(t->n_trees, json_array_size(json_object_get(item, "trees")));
+    json_array_foreach(json_object_get(item, "trees"), n, nodes) {
+      char where[64];
+      size_t at = 0;
+      snprintf(where, sizeof where, "case %zu (%s), tree %zu", k, target, n);
+      check_node(t, t->root[n], nodes, &at, where);
+      assert_int_equal(at, json_array_size(nodes));
+    }
+    br_table_model_close(model);
+    br_task_close(&data);
+  }
+  json_decref(cases);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_trees), cmocka_unit_test(test_lines), cmocka_unit_test(test_logistic)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_boosting), cmocka_unit_test(test_trees), cmocka_unit_test(test_lines), cmocka_unit_test(test_logistic)};
   return cmocka_run_group_tests(tests, open_wanted, close_wanted);
 }
