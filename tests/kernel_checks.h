@@ -342,6 +342,25 @@ static void check_copy(void) {
   same("y", y);
 }
 
+static void check_relu_join(void) {
+  size_t rows = any_size(), C = any_size(), y_row = C + (coin() ? 0 : any_size());
+  float *x = input(rows * C, 1);
+  struct pair y = output(rows * y_row);
+  br__kernels_reference.relu_join(x, y.want, y_row, rows, C, BR_PART_ALL);
+  IN_PARTS(table->relu_join(x, y.got, y_row, rows, C, part));
+  same("y", y);
+}
+
+static void check_relu_split(void) {
+  size_t rows = any_size(), C = any_size(), y_row = C + (coin() ? 0 : any_size());
+  bool accumulate = coin();
+  float *y = input(rows * y_row, 1), *dy = input(rows * y_row, 1);
+  struct pair dx = output(rows * C);
+  br__kernels_reference.relu_split(y, dy, y_row, dx.want, accumulate, rows, C, BR_PART_ALL);
+  IN_PARTS(table->relu_split(y, dy, y_row, dx.got, accumulate, rows, C, part));
+  same("dx", dx);
+}
+
 static void check_add(void) {
   size_t n = any_size() * 3;
   float *a = input(n, 1), *b = input(n, 1);

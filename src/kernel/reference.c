@@ -318,6 +318,18 @@ void br_ref_copy(const float *x, float *y, bool accumulate, size_t n, struct br_
   for (size_t i = first; i < last; i++) put(&y[i], x[i], accumulate);
 }
 
+void br_ref_relu_join(const float *x, float *y, size_t y_row, size_t rows, size_t C, struct br_part part) {
+  size_t first, last;
+  br_part_range(part, rows, 1, &first, &last);
+  for (size_t r = first; r < last; r++) br_ref_activation_forward(BR_ACTIVATION_RELU, 0, x + r * C, y + r * y_row, C, BR_PART_ALL);
+}
+
+void br_ref_relu_split(const float *y, const float *dy, size_t y_row, float *dx, bool accumulate, size_t rows, size_t C, struct br_part part) {
+  size_t first, last;
+  br_part_range(part, rows, 1, &first, &last);
+  for (size_t r = first; r < last; r++) br_ref_activation_backward(BR_ACTIVATION_RELU, 0, NULL, y + r * y_row, dy + r * y_row, dx + r * C, accumulate, C, BR_PART_ALL);
+}
+
 void br_ref_add(const float *a, const float *b, float *y, size_t n, struct br_part part) {
   size_t first, last;
   br_part_range(part, n, 1, &first, &last);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-extern const struct br_op br_op_crossentropy, br_op_softmax, br_op_batchnorm, br_op_conv, br_op_dense, br_op_inverted_residual, br_op_concat, br_op_conv_pool, br_op_relu, br_op_maxpool, br_op_relu_maxpool;
+extern const struct br_op br_op_crossentropy, br_op_softmax, br_op_batchnorm, br_op_conv, br_op_dense, br_op_inverted_residual, br_op_concat, br_op_conv_pool, br_op_relu, br_op_maxpool, br_op_relu_maxpool, br_op_relu_concat;
 
 struct planner {
   struct br_plan *plan;
@@ -120,6 +120,44 @@ static void fuse_pools(struct planner *p) {
   plan->n_steps = kept;
 }
 
+static void find_makers(struct planner *p) {
+  for (int v = 0; v < n_values(p->plan); v++) p->maker[v] = -1;
+  for (int s = 0; s < p->plan->n_steps; s++) p->maker[p->plan->steps[s].output] = s;
+}
+
+static bool is_output(const struct br_graph *graph, int value) {
+  for (int i = 0; i < graph->n_outputs; i++)
+    if (graph->outputs[i] == value) return true;
+  return value == graph->output;
+}
+
+/* A concat of nothing but relus that nobody else reads takes what these read, and is their relu too: their steps go. */
+static void fuse_concats(struct planner *p) {
+  struct br_plan *plan = p->plan;
+  int kept = 0, relinked = 0;
+  find_makers(p);
+  for (int s = 0; s < plan->n_steps; s++) {
+    struct br_step *step = &plan->steps[s];
+    bool fits = step->op == &br_op_concat;
+    for (int k = 0; fits && k < step->n_inputs; k++) {
+      int in = step->inputs[k], maker = p->maker[in];
+      fits = maker >= 0 && plan->steps[maker].op == &br_op_relu && p->consumers[in] == 1 && !is_output(plan->graph, in);
+    }
+    if (!fits) continue;
+    int *inputs = plan->relinked + relinked;
+    for (int k = 0; k < step->n_inputs; k++) {
+      struct br_step *relu = &plan->steps[p->maker[step->inputs[k]]];
+      inputs[k] = relu->inputs[0];
+      relu->op = NULL;
+    }
+    step->op = &br_op_relu_concat, step->inputs = inputs;
+    relinked += step->n_inputs;
+  }
+  for (int s = 0; s < plan->n_steps; s++)
+    if (plan->steps[s].op) plan->steps[kept++] = plan->steps[s];
+  plan->n_steps = kept;
+}
+
 static void make_steps(struct planner *p) {
   struct br_plan *plan = p->plan;
   const struct br_graph *graph = plan->graph;
@@ -179,11 +217,6 @@ static int find_gradients(struct planner *p) {
   return BR_OK;
 }
 
-static void find_makers(struct planner *p) {
-  for (int v = 0; v < n_values(p->plan); v++) p->maker[v] = -1;
-  for (int s = 0; s < p->plan->n_steps; s++) p->maker[p->plan->steps[s].output] = s;
-}
-
 static int new_storage(struct br_plan *plan, size_t bytes, int first, int last) {
   plan->storages[plan->n_storages] = (struct br_storage){br_size_align(bytes), 0, first, last};
   return plan->n_storages++;
@@ -205,12 +238,6 @@ static bool in_place(const struct planner *p, const struct br_step *step) {
   if (plan->alone[in] != plan->alone[step->output]) return false;
   if (keeps_content(step->op)) return true;
   return !p->train || (!(step->op->flags & BR_OP_BACKWARD_IN) && !p->kept[in]);
-}
-
-static bool is_output(const struct br_graph *graph, int value) {
-  for (int i = 0; i < graph->n_outputs; i++)
-    if (graph->outputs[i] == value) return true;
-  return false;
 }
 
 static size_t value_bytes(const struct br_plan *plan, int v) {
@@ -413,6 +440,7 @@ int br_plan_make(struct br_plan *plan, const struct br_graph *graph, const struc
   BR_TRY(br_memory_alloc(nodes, sizeof *plan->slice_of, "plan", &plan->slice_of));
   BR_TRY(br_memory_alloc(nodes, sizeof *plan->slice_at, "plan", &plan->slice_at));
   BR_TRY(br_memory_alloc(nodes, sizeof *plan->saved, "plan", &plan->saved));
+  BR_TRY(br_memory_alloc(nodes, sizeof *plan->relinked, "plan", &plan->relinked));
   BR_TRY(br_memory_alloc(3 * nodes, sizeof *plan->storages, "plan", &plan->storages));
   BR_TRY(set_shapes(plan, options));
   int status = br_memory_alloc(2 * nodes, sizeof *p.consumers, "plan", &p.consumers);
@@ -430,6 +458,7 @@ int br_plan_make(struct br_plan *plan, const struct br_graph *graph, const struc
   if (status == BR_OK) {
     if (options->fuse && options->mode != BR_EXEC_INFER) fuse_inverted_residuals(&p);
     if (options->fuse && p.train) fuse_pools(&p);
+    if (options->fuse && p.train) fuse_concats(&p);
     find_makers(&p);
     find_slices(&p);
     find_early(&p);
@@ -454,6 +483,7 @@ void br_plan_free(struct br_plan *plan) {
   br_memory_free(plan->slice_of);
   br_memory_free(plan->slice_at);
   br_memory_free(plan->saved);
+  br_memory_free(plan->relinked);
   br_memory_free(plan->storages);
   *plan = (struct br_plan){0};
 }

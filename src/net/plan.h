@@ -44,6 +44,7 @@ struct br_plan {
   int *slice_of;             /* per value: the concat's value that it is made a part of, -1 for none */
   size_t *slice_at;          /* and at which of its channels it begins */
   int *saved;                /* per step */
+  int *relinked;             /* inputs of steps that read other values than their nodes do */
   struct br_storage *storages;
   int n_storages;
   size_t arena_bytes, work_bytes /* of one member */, shared_bytes;

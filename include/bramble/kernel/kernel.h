@@ -123,6 +123,10 @@ void br_batchnorm_backward_data(const float *x, const float *dy, size_t rows, si
 /* --- elementwise and broadcast ------------------------------------------------------------------------------------------- */
 
 void br_copy(const float *x, float *y, bool accumulate, size_t n, struct br_part part); /* y (+)= x */
+/* relu of the matrices that a concat of channels joins: y[r,c] = max(x[r,c], 0) in rows of y_row floats; and dx[r,c] (+)= dy[r,c] where y[r,c] > 0, y and dy in
+ * rows of y_row floats. */
+void br_relu_join(const float *x, float *y, size_t y_row, size_t rows, size_t C, struct br_part part);
+void br_relu_split(const float *y, const float *dy, size_t y_row, float *dx, bool accumulate, size_t rows, size_t C, struct br_part part);
 void br_add(const float *a, const float *b, float *y, size_t n, struct br_part part);
 void br_mul(const float *a, const float *b, float *y, bool accumulate, size_t n, struct br_part part);
 void br_scale(const float *x, float factor, float *y, bool accumulate, size_t n, struct br_part part); /* y (+)= factor x */
