@@ -34,6 +34,8 @@ expect 2 'did you mean' "$bramble" train lenet --data cifar:nowhere
 expect 2 'cannot be written' "$bramble" train lenet --limit 64 --epochs 1 --out missing/folder/m.safetensors
 expect 3 'cannot be read' "$bramble" eval nothing.safetensors
 expect 1 'diverged' "$bramble" train lenet --limit 256 --epochs 3 --lr 900 --quiet
+expect 0 'conv1 +conv .*of the bound' "$bramble" bench predict lenet --steps --repeats 1
+expect 0 '"op":"conv".*"share_of_bound"' "$bramble" bench predict lenet --steps --repeats 1 --json
 expect 0 'to   64x64   input' "$bramble" bench data shapes:30,10 --input 64 --repeats 1
 expect 0 '"samples":20,"megapixels":0.001024,"height":32' "$bramble" bench data shapes:30,10 --limit 20 --repeats 1 --json
 expect 2 'takes a data set' "$bramble" bench data

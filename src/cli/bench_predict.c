@@ -136,7 +136,10 @@ int bench_predict(struct cli *cli) {
   if (!cli->speaks) return BR_OK; /* one rank: the others would disturb it */
   struct predict_bench b = {.batch = option_int(o, "batch") ? (int)option_int(o, "batch") : 1};
   int status = open_bench(cli, o->subjects[1], &b);
-  if (status == BR_OK) report(cli, o->subjects[1], &b, (int)option_int(o, "repeats"));
+  if (status == BR_OK && option_flag(o, "steps"))
+    status = bench_steps(cli, b.side[0], b.x, b.batch, peak(b.team) / b.threads);
+  else if (status == BR_OK)
+    report(cli, o->subjects[1], &b, (int)option_int(o, "repeats"));
   for (int i = 0; b.side && i < b.threads; i++) br_exec_close(b.side[i]);
   br_memory_free(b.side);
   br_memory_free(b.x);

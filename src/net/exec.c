@@ -3,6 +3,7 @@
 #include "net/plan.h"
 #include "net/prepared.h"
 
+#include <bramble/base/clock.h>
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
 
@@ -255,9 +256,11 @@ static void stream(struct br_exec *exec, const struct br_step *step, struct br_p
 
 static void forward(struct br_exec *exec, int s, struct br_op_args args, void *work, struct br_part part) {
   args.work = work;
+  double *seconds = part.index == 0 && args.run->step_seconds ? &args.run->step_seconds[s] : NULL, begin = seconds ? br_clock_seconds() : 0;
   if (exec->streamed && exec->plan.steps[s].packed) stream(exec, &exec->plan.steps[s], part);
   exec->plan.steps[s].op->forward(&args, part);
   br_barrier_wait(&exec->barrier, part.count);
+  if (seconds) *seconds += br_clock_seconds() - begin;
 }
 
 /* An early step on one sample of the batch. */
@@ -297,6 +300,15 @@ void br_exec_run(struct br_exec *exec, const struct br_run *run, struct br_part 
     tell(run, exec->settled[s], part);
   }
   tell(run, 0, part); /* also where all is frozen */
+}
+
+int br_exec_steps(const struct br_exec *exec) { return exec->plan.n_steps; }
+
+struct br_exec_step br_exec_step(const struct br_exec *exec, int s) {
+  const struct br_step *step = &exec->plan.steps[s];
+  if (step->node == &exec->plan.loss_node) return (struct br_exec_step){"(loss)", step->node->op->name, "", &exec->out_shapes[s], 0};
+  const double macs = br_node_cost(exec->plan.graph, (int)(step->node - exec->plan.graph->nodes)).macs / step->node->shape.d[0];
+  return (struct br_exec_step){step->node->name, step->node->op->name, !step->packed ? "" : step->op == &br_op_winograd ? "winograd" : "direct", &exec->out_shapes[s], macs};
 }
 
 const float *br_exec_output(const struct br_exec *exec) { return br_exec_output_at(exec, 0); }

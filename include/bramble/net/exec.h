@@ -59,12 +59,23 @@ struct br_run {
   uint64_t seed;
   uint32_t step;
   uint64_t position;
+  double *step_seconds;        /* per forward step: member 0 adds the time of each; br_exec_steps of them; NULL: nobody measures */
   struct br_exec_watch *watch; /* TRAIN: kept up to date; borrowed; NULL: nobody watches */
 };
 
 /* Runs forward (INFER, STATS) or forward and backward (TRAIN). Every member calls it with its part of {index, members} and the
  * same run; on return of all, the results below are valid until the next run. */
 void br_exec_run(struct br_exec *exec, const struct br_run *run, struct br_part part);
+
+/* The forward steps of a run, in their order: operators with what rides on them. */
+struct br_exec_step {
+  const char *name, *op;      /* the first node and what it is; of the graph */
+  const char *how;            /* a prepared convolution: direct or winograd; else "" */
+  const struct br_shape *out; /* of the last run's batch; steps that run picture by picture have 1 */
+  double macs;                /* for one sample, by the direct way */
+};
+int br_exec_steps(const struct br_exec *exec);
+struct br_exec_step br_exec_step(const struct br_exec *exec, int s);
 
 /* Output values [n, ...], losses [n] (when labels or targets were given), the parameters' gradients in the trained block's layout, and the batch
  * statistics (mean, biased variance) in the statistics block's layout (TRAIN, STATS). */
