@@ -659,9 +659,10 @@ static void check_winograd_work_bytes(void) {}
 
 /* The bits of its twin, and near the direct way. */
 static void check_winograd_conv(void) {
-  struct br_conv_shape d = {.N = between(1, 2), .H = between(3, 19), .W = between(3, 19), .C = (int)any_size() % 70 + 1, .K = (int)any_size() % 70 + 1, .R = 3, .S = 3, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1, .groups = 1};
-  d.pad_top = below(3), d.pad_left = below(3);
-  d.P = d.H - 2 + 2 * d.pad_top - (d.pad_top ? below(2) : 0), d.Q = d.W - 2 + 2 * d.pad_left;
+  struct br_conv_shape d = {.N = between(1, 2), .H = between(3, 19), .W = between(3, 19), .C = (int)any_size() % 70 + 1, .K = (int)any_size() % 70 + 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1, .groups = 1};
+  d.R = d.S = coin() ? 3 : 5;
+  d.pad_top = d.R - 3 + below(3), d.pad_left = d.R - 3 + below(3);
+  d.P = d.H - d.R + 1 + 2 * d.pad_top - (d.pad_top ? below(2) : 0), d.Q = d.W - d.S + 1 + 2 * d.pad_left;
   size_t K = (size_t)d.K, pixels = y_size(&d) / K;
   struct br_infer_conv conv = {.shape = d, .x = input(x_size(&d), 1), .y_pixel = K + (coin() ? 0 : (size_t)below(9))};
   float *w = input(w_size(&d), 0.2f), *twin = take(br__kernels_reference.winograd_packed_floats(&d)), *packed = take(table->winograd_packed_floats(&d)), *direct = take(y_size(&d));

@@ -133,62 +133,85 @@ void br_ref_infer_conv(const struct br_infer_conv *conv, struct br_part part, vo
 }
 
 /* Winograd's transforms along one side of a tile, as matrices in the order of operations of winograd.inc. */
-static void winograd_in(float x[6]) {
+static void winograd_in(int side, float x[6]) {
+  if (side == 4) {
+    const float first = x[0] - x[2], last = x[1] - x[3], sum = x[1] + x[2], difference = x[2] - x[1];
+    x[0] = first, x[1] = sum, x[2] = difference, x[3] = last;
+    return;
+  }
   const float a = fmaf(-4, x[2], x[4]), b = fmaf(-4, x[1], x[3]), c = x[4] - x[2], d = x[3] - x[1], first = fmaf(4, x[0], fmaf(-5, x[2], x[4])), last = fmaf(4, x[1], fmaf(-5, x[3], x[5]));
   x[0] = first, x[1] = a + b, x[2] = a - b, x[3] = fmaf(2, d, c), x[4] = fmaf(-2, d, c), x[5] = last;
 }
 
-static void winograd_out(const float m[6], float y[4]) {
+static void winograd_out(struct br_winograd_form form, const float m[6], float y[4]) {
   const float s = m[1] + m[2], d = m[1] - m[2], t = m[3] + m[4], e = m[3] - m[4];
-  y[0] = (m[0] + s) + t, y[1] = fmaf(2, e, d), y[2] = fmaf(4, t, s), y[3] = fmaf(8, e, d) + m[5];
+  if (form.side == 4)
+    y[0] = m[0] + s, y[1] = d - m[3];
+  else if (form.outputs == 2)
+    y[0] = (m[0] + s) + t, y[1] = fmaf(2, e, d) + m[5];
+  else
+    y[0] = (m[0] + s) + t, y[1] = fmaf(2, e, d), y[2] = fmaf(4, t, s), y[3] = fmaf(8, e, d) + m[5];
 }
 
-static void winograd_weights(const double g[3], double u[6]) {
-  const double even = g[0] + g[2], wide = g[0] / 24 + g[2] / 6;
-  u[0] = g[0] / 4, u[1] = -(even + g[1]) / 6, u[2] = -(even - g[1]) / 6, u[3] = wide + g[1] / 12, u[4] = wide - g[1] / 12, u[5] = g[2];
+static void winograd_weights(int side, int taps, const double g[5], double u[6]) {
+  const double even = g[0] + g[2] + g[4], odd = g[1] + g[3], wide = g[0] / 24 + g[2] / 6 + g[4] * 2 / 3, far = g[1] / 12 + g[3] / 3;
+  if (side == 4)
+    u[0] = g[0], u[1] = (even + odd) / 2, u[2] = (even - odd) / 2, u[3] = g[2];
+  else
+    u[0] = g[0] / 4, u[1] = -(even + odd) / 6, u[2] = -(even - odd) / 6, u[3] = wide + far, u[4] = wide - far, u[5] = g[taps - 1];
 }
 
-size_t br_ref_winograd_packed_floats(const struct br_conv_shape *d) { return 36 * (size_t)d->C * (size_t)d->K; }
+size_t br_ref_winograd_packed_floats(const struct br_conv_shape *d) {
+  const size_t side = (size_t)br_winograd_form(d).side;
+  return side * side * (size_t)d->C * (size_t)d->K;
+}
+
 size_t br_ref_winograd_work_bytes(const struct br_conv_shape *d) { return 0 * (size_t)d->N; }
 
 /* packed[place][c][k]. */
 void br_ref_winograd_pack(const struct br_conv_shape *d, const float *w, float *packed, struct br_part part) {
+  const int side = br_winograd_form(d).side;
   for (int c = 0; c < d->C && part.index == 0; c++)
     for (int k = 0; k < d->K; k++) {
-      double half[3][6];
-      for (int r = 0; r < 3; r++) winograd_weights((double[3]){(double)w[weight(d, r, 0, c, k)], (double)w[weight(d, r, 1, c, k)], (double)w[weight(d, r, 2, c, k)]}, half[r]);
-      for (int s = 0; s < 6; s++) {
-        double u[6];
-        winograd_weights((double[3]){half[0][s], half[1][s], half[2][s]}, u);
-        for (int r = 0; r < 6; r++) packed[((size_t)(r * 6 + s) * (size_t)d->C + (size_t)c) * (size_t)d->K + (size_t)k] = (float)u[r];
+      double half[6][5] = {{0}}, u[6]; /* [place along a row][kernel row] */
+      for (int r = 0; r < d->R; r++) {
+        double row[5] = {0};
+        for (int s = 0; s < d->S; s++) row[s] = (double)w[weight(d, r, s, c, k)];
+        winograd_weights(side, d->R, row, u);
+        for (int s = 0; s < side; s++) half[s][r] = u[s];
+      }
+      for (int s = 0; s < side; s++) {
+        winograd_weights(side, d->R, half[s], u);
+        for (int r = 0; r < side; r++) packed[((size_t)(r * side + s) * (size_t)d->C + (size_t)c) * (size_t)d->K + (size_t)k] = (float)u[r];
       }
     }
 }
 
 /* One output channel of one tile, whose first output is (p, q). */
-static void winograd_tile(const struct br_infer_conv *conv, int n, int p, int q, int k) {
+static void winograd_tile(const struct br_infer_conv *conv, struct br_winograd_form form, int n, int p, int q, int k) {
   const struct br_conv_shape *d = &conv->shape;
-  float m[6][6] = {{0}}, half[4][6], v[6], y[4];
+  const int side = form.side;
+  float m[6][6] = {{0}}, half[4][6], v[6] = {0}, y[4];
   for (int c = 0; c < d->C; c++) {
     float t[6][6];
-    for (int s = 0; s < 6; s++) {
-      for (int r = 0; r < 6; r++) v[r] = pixel(conv->x, d->H, d->W, d->C, n, p - d->pad_top + r, q - d->pad_left + s, c);
-      winograd_in(v);
-      for (int r = 0; r < 6; r++) t[r][s] = v[r];
+    for (int s = 0; s < side; s++) {
+      for (int r = 0; r < side; r++) v[r] = pixel(conv->x, d->H, d->W, d->C, n, p - d->pad_top + r, q - d->pad_left + s, c);
+      winograd_in(side, v);
+      for (int r = 0; r < side; r++) t[r][s] = v[r];
     }
-    for (int r = 0; r < 6; r++) {
-      winograd_in(t[r]);
-      for (int s = 0; s < 6; s++) m[r][s] = fmaf(t[r][s], conv->packed[((size_t)(r * 6 + s) * (size_t)d->C + (size_t)c) * (size_t)d->K + (size_t)k], m[r][s]);
+    for (int r = 0; r < side; r++) {
+      winograd_in(side, t[r]);
+      for (int s = 0; s < side; s++) m[r][s] = fmaf(t[r][s], conv->packed[((size_t)(r * side + s) * (size_t)d->C + (size_t)c) * (size_t)d->K + (size_t)k], m[r][s]);
     }
   }
-  for (int s = 0; s < 6; s++) {
-    for (int r = 0; r < 6; r++) v[r] = m[r][s];
-    winograd_out(v, y);
-    for (int r = 0; r < 4; r++) half[r][s] = y[r];
+  for (int s = 0; s < side; s++) {
+    for (int r = 0; r < side; r++) v[r] = m[r][s];
+    winograd_out(form, v, y);
+    for (int r = 0; r < form.outputs; r++) half[r][s] = y[r];
   }
-  for (int r = 0; r < 4 && p + r < d->P; r++) {
-    winograd_out(half[r], y);
-    for (int s = 0; s < 4 && q + s < d->Q; s++) {
+  for (int r = 0; r < form.outputs && p + r < d->P; r++) {
+    winograd_out(form, half[r], y);
+    for (int s = 0; s < form.outputs && q + s < d->Q; s++) {
       size_t at = ((size_t)n * (size_t)d->P + (size_t)(p + r)) * (size_t)d->Q + (size_t)(q + s);
       conv->y[at * conv->y_pixel + (size_t)k] = finish(&conv->epilogue, y[s], (size_t)k, at * (size_t)d->K + (size_t)k);
     }
@@ -197,11 +220,12 @@ static void winograd_tile(const struct br_infer_conv *conv, int n, int p, int q,
 
 void br_ref_winograd_conv(const struct br_infer_conv *conv, struct br_part part, void *work) {
   const struct br_conv_shape *d = &conv->shape;
+  const struct br_winograd_form form = br_winograd_form(d);
   (void)work;
   for (int n = 0; n < d->N && part.index == 0; n++)
-    for (int p = 0; p < d->P; p += 4)
-      for (int q = 0; q < d->Q; q += 4)
-        for (int k = 0; k < d->K; k++) winograd_tile(conv, n, p, q, k);
+    for (int p = 0; p < d->P; p += form.outputs)
+      for (int q = 0; q < d->Q; q += form.outputs)
+        for (int k = 0; k < d->K; k++) winograd_tile(conv, form, n, p, q, k);
 }
 
 void br_ref_conv_backward_data(const struct br_conv_shape *d, const float *dy, const float *w, float *dx, bool accumulate, struct br_part part, void *work) {
