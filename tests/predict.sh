@@ -1,4 +1,4 @@
-# Predictions over a data set: the file of answers has the same bytes on 1, 2, 3 and 5 ranks and any threads; every sample is in it once, in order. With the
+# Predictions over a data set: the file of answers has the same bytes on 1, 2, 3, 5 and 7 ranks and any threads; every sample is in it once, in order. With the
 # shared data: ONNX straight to top-1 on real photos.
 build=$(cd "$1" && pwd)
 bramble=$build/bramble
@@ -13,7 +13,7 @@ grep -q MPI_C_FOUND "$build/CMakeCache.txt" 2>/dev/null || command -v mpiexec > 
 [ "$(wc -l < 1.csv)" = 102 ] || fail "101 rows and a head were expected, $(wc -l < 1.csv) lines came"
 tail -n +2 1.csv | cut -d, -f1 | diff -q - <(seq 0 100) > /dev/null || fail "samples are not in order"
 grep -q "top-1" 1.log || fail "no accuracy: $(cat 1.log)"
-for ranks in 2 3 5; do
+for ranks in 2 3 5 7; do
   mpiexec -n $ranks "$bramble" predict m.safetensors --data shapes:64,101 --part test --threads 1 --out $ranks.csv > $ranks.log 2>&1 || { cat $ranks.log; fail "predict on $ranks ranks"; }
   cmp 1.csv $ranks.csv || fail "$ranks ranks give other bytes"
 done
@@ -22,6 +22,11 @@ for ranks in 2 3 5; do # one net in stages over the ranks
   mpiexec -n $ranks "$bramble" predict m.safetensors --data shapes:64,101 --part test --stages auto --threads 1 --out s.csv > s.log 2>&1 || { cat s.log; fail "$ranks stages"; }
   cmp 1.csv s.csv || fail "$ranks stages give other bytes"
 done
+kill_writer() { # the rank that writes this journal
+  for pid in $(pgrep -f "^$bramble predict .*--out ${1%.part.*}"); do
+    ls -l "/proc/$pid/fd" 2> /dev/null | grep -q "$1$" && kill -KILL "$pid"
+  done
+}
 # Cut short by kill -9, gone on with on other ranks: the same bytes, and nothing is answered twice.
 many="predict m.safetensors --data shapes:64,6000 --part test"
 "$bramble" $many --out many.csv > many.log 2>&1 || { cat many.log; fail "6000 samples"; }
@@ -36,6 +41,18 @@ mpiexec -n 3 "$bramble" $many --threads 1 --resume --out cut.csv > cut.log 2>&1 
 grep -qE "cut.csv: [1-9][0-9]* of 1500 chunks were answered before" cut.log || fail "what was there was not used: $(cat cut.log)"
 cmp many.csv cut.csv || fail "a run that was cut short and gone on with gives other bytes"
 ls cut.csv.part.* 2> /dev/null && fail "a journal is left"
+# The same with stages: cut short on two, gone on with on three, and then on one rank without.
+mpiexec -n 2 "$bramble" $many --threads 1 --stages auto --out piped.csv > piped.log 2>&1 & launcher=$!
+for i in $(seq 600); do [ "$(stat -c %s piped.csv.part.1 2> /dev/null || echo 0)" -gt 20000 ] && break; sleep 0.02; done
+kill_writer piped.csv.part.1
+wait $launcher 2> /dev/null
+[ ! -e piped.csv ] && [ -s piped.csv.part.1 ] || fail "the stages were over before they were killed, or left no journal: $(cat piped.log)"
+mkdir alone && cp piped.csv.part.1 alone/piped.csv.part.0
+mpiexec -n 3 "$bramble" $many --threads 1 --stages auto --resume --out piped.csv > piped.log 2>&1 || { cat piped.log; fail "going on in stages"; }
+grep -qE "piped.csv: [1-9][0-9]* of 1500 chunks were answered before" piped.log || fail "what the stages had answered was not used: $(cat piped.log)"
+cmp many.csv piped.csv || fail "stages that were cut short and gone on with give other bytes"
+ls piped.csv.part.* 2> /dev/null && fail "a journal of stages is left"
+"$bramble" $many --resume --out alone/piped.csv > piped.log 2>&1 && grep -qE "piped.csv: [1-9][0-9]* of 1500 chunks" piped.log && cmp many.csv alone/piped.csv || fail "what stages have answered was not gone on with by one rank: $(cat piped.log)"
 "$bramble" $many --limit 4000 --resume --out other.csv > other.log 2>&1 || { cat other.log; fail "a journal of other data"; }
 grep -q "other.csv: 0 of" other.log && grep -q "are not of this model" other.log || fail "a journal of other data was used: $(cat other.log)"
 "$bramble" $many --resume > wrong.log 2>&1 && fail "--resume without --out was taken"
@@ -43,9 +60,7 @@ grep -q "other.csv: 0 of" other.log && grep -q "are not of this model" other.log
 # One of three ranks is killed: the run ends, with a line that names it, and is gone on with.
 mpiexec -n 3 "$bramble" $many --limit 0 --threads 1 --out dead.csv > dead.log 2>&1 & launcher=$!
 for i in $(seq 600); do [ -s dead.csv.part.2 ] && break; sleep 0.02; done
-for pid in $(pgrep -f "^$bramble predict .*--out dead.csv"); do # its guard's child that writes the journal of rank 1
-  ls -l /proc/$pid/fd 2> /dev/null | grep -q "dead.csv.part.1$" && kill -KILL $pid
-done
+kill_writer dead.csv.part.1
 wait $launcher 2> /dev/null
 code=$?
 [ $code != 0 ] && grep -q "rank 1 (.*) was ended by signal 9 .*--resume" dead.log || fail "a killed rank was not named (exit code $code): $(cat dead.log)"

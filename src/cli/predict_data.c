@@ -10,6 +10,7 @@
 #include <bramble/predict/predict.h>
 #include <bramble/store/file.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -182,40 +183,49 @@ static void print_results(struct cli *cli, const struct task *t) {
   json_decref(ranks);
 }
 
+/* A file's bytes, read piece by piece: nothing of it stays in memory. */
+static int hash_file(const char *path, uint64_t *hash) {
+  unsigned char piece[1 << 16];
+  size_t n;
+  FILE *file = fopen(path, "rbe");
+  if (!file) BR_FAIL(BR_ERROR_DATA, "%s: cannot be read: %s", path, strerror(errno));
+  while ((n = fread(piece, 1, sizeof piece, file)) > 0) *hash = br_hash64(*hash, piece, n);
+  const bool failed = ferror(file) != 0;
+  fclose(file);
+  if (failed) BR_FAIL(BR_ERROR_DATA, "%s: cannot be read", path);
+  return BR_OK;
+}
+
 /* Everything that an answer follows from, as one number. */
 static int journal_key(struct cli *cli, const struct task *t, uint64_t *key) {
   const struct br_preprocess *p = &t->preprocess;
   const char *subject = cli->options.subjects[0];
   char text[400];
-  struct br_map map;
   int n = snprintf(text, sizeof text, "%s %016llx %d %dx%dx%d %d", br_file_exists(subject) ? "file" : subject, (unsigned long long)br_dataset_info(t->data)->fingerprint, option_flag(&cli->options, "exact"), p->H, p->W, p->C, p->resize_shorter);
   for (int c = 0; c < 4; c++) n += snprintf(text + n, sizeof text - (size_t)n, " %.9g %.9g", (double)p->mean[c], (double)p->std[c]);
   *key = br_hash64(0, text, strlen(text));
-  if (!br_file_exists(subject)) return BR_OK;
-  BR_TRY(br_map_open(subject, &map));
-  *key = br_hash64(*key, map.data, map.bytes);
-  br_map_close(&map);
-  return BR_OK;
+  return br_file_exists(subject) ? hash_file(subject, key) : BR_OK;
 }
 
 /* One run writes a file, so it can be gone on with. */
 static int open_journal(struct cli *cli, struct task *t) {
   const struct options *o = &cli->options;
   t->journal = (struct br_journal_options){.path = option_text(o, "out"), .resume = option_flag(o, "resume")};
-  if (t->journal.resume && (!t->journal.path || t->runs > 1 || t->staged)) BR_FAIL(BR_ERROR_USAGE, "--resume goes on with one run that writes --out FILE, without --stages");
-  if (!t->journal.path || t->runs > 1 || t->staged) return BR_OK;
+  if (t->journal.resume && (!t->journal.path || t->runs > 1)) BR_FAIL(BR_ERROR_USAGE, "--resume goes on with one run that writes --out FILE");
+  if (!t->journal.path || t->runs > 1) return BR_OK;
   t->has_journal = true;
-  return journal_key(cli, t, &t->journal.key);
+  BR_TRY(br_comm_agree(cli->comm, cli->speaks ? journal_key(cli, t, &t->journal.key) : BR_OK));
+  return br_comm_broadcast(cli->comm, &t->journal.key, sizeof t->journal.key, 0);
 }
 
 static int run(struct cli *cli, struct task *t) {
   BR_TRY(br_comm_agree(cli->comm, open_all(cli, t)));
-  BR_TRY(br_comm_agree(cli->comm, open_journal(cli, t)));
+  BR_TRY(open_journal(cli, t));
   BR_TRY(br_comm_agree_equal(cli->comm, br_dataset_info(t->data)->fingerprint, "the data"));
   for (int r = 0; r < t->runs; r++) {
     br_memory_free(t->answers);
     if (t->staged)
-      BR_TRY(br_stages_run(cli->comm, t->team, t->prepared, t->data, t->loader, &t->answers, &t->seconds[r]));
+      BR_TRY(br_stages_run(cli->comm, t->team, t->prepared, t->data, t->loader, t->has_journal ? &t->journal : NULL, &t->answers, &t->seconds[r]));
     else
       BR_TRY(br_predictor_run(t->predictor, cli->comm, t->has_journal ? &t->journal : NULL, &t->answers, &t->seconds[r]));
     cli_progress(cli, (double)(r + 1) / t->runs, "run %d of %d", r + 1, t->runs);

@@ -24,8 +24,8 @@ int br_stages_plan(struct br_graph *graph, int n, int batch, const struct br_sta
 /* Samples that are together in the pipeline: the batch of the plan. */
 int br_stages_batch(void);
 
-/* One pass over the data set: rank r runs stage r with `part`, its net; every rank has opened the data set (its samples are read on rank 0). Answers and
- * seconds as br_predictor_run's. Collective. */
-int br_stages_run(struct br_comm *comm, struct br_team *team, const struct br_prepared *part, struct br_dataset *dataset, struct br_loader *loader, struct br_answer **answers, double *seconds);
+/* One pass over the data set: rank r runs stage r with `part`, its net; every rank has opened the data set (its samples are read on rank 0). Journal (its chunks are
+ * br_predictor_run's, so that either goes on where the other was cut short), answers and seconds as br_predictor_run's. Collective. */
+int br_stages_run(struct br_comm *comm, struct br_team *team, const struct br_prepared *part, struct br_dataset *dataset, struct br_loader *loader, const struct br_journal_options *journal, struct br_answer **answers, double *seconds);
 
 #endif
