@@ -4,7 +4,7 @@ run=
 trap '[ -z "$run" ] || { kill -KILL $run 2> /dev/null || true; wait $run 2> /dev/null || true; }; rm -rf "$folder"' EXIT
 command -v curl > /dev/null || skip "no curl"
 look() { curl -s --max-time 10 "$@"; }
-timeout -k 5 60 "$build/bramble" train lenet --data shapes:40,20 --epochs 1 --view 0 --quiet > /dev/null 2> err || { grep -q 'without libmicrohttpd' err && skip "built without libmicrohttpd"; cat err; exit 1; }
+timeout -k 5 60 "$build/bramble" train lenet --data shapes:40,20 --epochs 1 --view 0 --quiet > /dev/null 2> first.err || { grep -q 'without libmicrohttpd' first.err && skip "built without libmicrohttpd"; cat first.err; exit 1; }
 url() { for _ in $(seq 300); do address=$(sed -n 's/^watch it at //p' "$1"); [ -z "$address" ] || return 0; sleep 0.1; done; fail "no address: $(cat "$1")"; }
 wait_for() { for _ in $(seq 300); do look "${address}now" > now.html && grep -q "$1" now.html && return 0; sleep 0.1; done; fail "$1 is not on the page: $(cat now.html)"; }
 # $run ends by itself within 30 s; if it does not, where its threads stand is shown.
@@ -12,7 +12,7 @@ ended() {
   for _ in $(seq 300); do kill -0 $run 2> /dev/null || { wait $run || true; run=; return 0; }; sleep 0.1; done
   for task in /proc/$run/task/*; do echo "$(cat $task/comm): $(cat $task/wchan 2> /dev/null) $(cat $task/syscall 2> /dev/null)"; done
   ! command -v gdb > /dev/null || timeout -k 5 30 gdb -p $run -batch -ex 'thread apply all backtrace' 2> /dev/null || true
-  tail -5 err
+  tail -n 5 ./*err
   fail "$1 does not end"
 }
 
@@ -76,9 +76,9 @@ timeout: 60
 run: "! sh -c 'while [ {i} = 2 ] && [ ! -e seen ]; do sleep 0.1; done'"
 metrics: {wall: {measure: wall_seconds}}
 E2
-  "$build/bramble" sweep s.yaml --view 0 > out 2> err &
+  "$build/bramble" sweep s.yaml --view 0 > out 2> sweep.err & # not err: until the shell has emptied it, it has the address of the run before
   run=$!
-  url err
+  url sweep.err
   wait_for '1 of 3 runs.*now i=2'
   grep -q '<td class="f">i=1</td><td>1</td><td class="f">ok ' now.html || fail "the runs of a sweep: $(cat now.html)"
   touch seen
