@@ -4,8 +4,8 @@ cd "$(dirname "$0")/.." || exit 1
 declare -A level=([base]=0 [cluster]=1 [kernel]=1 [store]=1 [net]=2 [data]=2 [record]=2 [train]=3 [predict]=3 [table]=3 [vision]=3 [lab]=4 [serve]=5 [cli]=6)
 bad=0
 while IFS=: read -r file include; do
-  from=$(sed -E 's#^(src|include/bramble)/([a-z]+)/.*#\2#' <<<"$file")
-  to=$(sed -E 's#.*[<"](bramble/)?([a-z]+)/[^>"]*[>"].*#\2#' <<<"$include")
+  [[ $file =~ ^(src|include/bramble)/([a-z]+)/ ]] && from=${BASH_REMATCH[2]} || continue
+  [[ $include =~ [\<\"](bramble/)?([a-z]+)/ ]] && to=${BASH_REMATCH[2]} || continue
   [ -n "${level[$from]:-}" ] && [ -n "${level[$to]:-}" ] || continue
   [ "$from" = "$to" ] && continue
   if [ "${level[$to]}" -ge "${level[$from]}" ]; then
