@@ -120,6 +120,7 @@ static int run(struct predicting *p) {
 
 int cmd_predict(struct cli *cli) {
   if (cli->options.n_subjects == 1 && table_is_model(cli->options.subjects[0])) return table_predict(cli);
+  if (option_given(&cli->options, "times")) BR_FAIL(BR_ERROR_USAGE, "--times is for models of tables; bramble bench predict measures a net");
   if (option_given(&cli->options, "input") && cli->options.n_subjects == 1) return br_comm_agree(cli->comm, cli->speaks ? predict_raw(cli) : BR_OK);
   if (option_given(&cli->options, "data") && cli->options.n_subjects == 1) return predict_data(cli);
   if (cli->options.n_subjects < 2) BR_FAIL(BR_ERROR_USAGE, "bramble predict takes a model and pictures, as in: bramble predict m.safetensors photo.jpg");

@@ -1,6 +1,7 @@
 /* The verbs for tables: train linear|logistic|tree|forest|boost, eval, predict and inspect on CSV files and models of tables. The verbs' own files ask
  * table_subject() first and come here. Results are JSON objects; without --json they are printed as lines. */
 #include "cli/table.h"
+#include "cli/table_times.h"
 #include "cli/folds.h"
 
 #include <bramble/base/hash.h>
@@ -187,6 +188,7 @@ struct learning {
   enum br_table_model_kind kind;
   struct br_task_options options;
   struct br_task_data data;
+  struct table_times times;
 };
 
 int table_measure(struct cli *cli, struct br_team *team, const struct br_table_model *model, const struct br_table *table, const struct br_rows *rows, json_t *measures) {
@@ -197,13 +199,18 @@ int table_measure(struct cli *cli, struct br_team *team, const struct br_table_m
 
 static int learn_and_measure(struct learning *l, struct br_table_model **model, json_t *report, json_t *test) {
   BR_TRY(table_learn(l->cli, l->team, l->kind, &l->data.task, model, report));
-  return l->data.rows.test ? table_measure(l->cli, l->team, *model, l->data.table, &l->data.rows, test) : BR_OK;
+  table_times_mark(&l->times, "train");
+  if (!l->data.rows.test) return BR_OK;
+  BR_TRY(table_measure(l->cli, l->team, *model, l->data.table, &l->data.rows, test));
+  table_times_mark(&l->times, "evaluate");
+  return BR_OK;
 }
 
 static int learn_fold(void *arg, unsigned fold, json_t *measures) {
   struct learning *l = arg;
   struct br_table_model *model = NULL;
   BR_TRY(br_task_fold(l->cli->comm, l->team, &l->options, fold, &l->data));
+  table_times_mark(&l->times, "transform");
   int status = learn_and_measure(l, &model, NULL, measures);
   br_table_model_close(model);
   return status;
@@ -215,6 +222,7 @@ static int learn_all(struct learning *l, json_t *report) {
   int status = learn_and_measure(l, &model, report, test);
   if (status == BR_OK && l->data.rows.test) json_object_set(report, "test", test);
   if (status == BR_OK) status = br_comm_agree(l->cli->comm, save(l->cli, model, report));
+  table_times_mark(&l->times, "save");
   br_table_model_close(model);
   json_decref(test);
   return status;
@@ -225,7 +233,10 @@ static int train(struct learning *l, json_t *report) {
   int status = table_task_options(l->cli, l->kind, &l->options);
   if (status == BR_OK && out && l->cli->speaks) status = br_file_check_writable(out);
   BR_TRY(br_comm_agree(l->cli->comm, status));
+  BR_TRY(table_times_open(l->cli, &l->times));
   BR_TRY(br_task_open(l->cli->comm, l->team, &l->options, &l->data));
+  table_times_take(&l->times, "load", l->data.load_seconds);
+  table_times_mark(&l->times, "transform");
   json_object_set_new(report, "model", json_string(br_table_model_kind_name(l->kind)));
   table_report_rows(&l->data, report);
   if (l->options.folds) {
@@ -244,24 +255,30 @@ int table_train(struct cli *cli) {
   json_t *report = json_object();
   struct learning learning = {.cli = cli, .team = team, .kind = kind};
   int status = train(&learning, report);
+  double rows = learning.data.table ? (double)br_table_rows(learning.data.table) : 0;
   br_task_close(&learning.data);
   if (status == BR_OK)
     table_report(cli, report);
   else
     json_decref(report);
+  if (status == BR_OK) status = table_times_report(cli, &learning.times, rows);
+  table_times_close(&learning.times);
   br_team_close(team);
   return status;
 }
 
 /* A model and a table for it. */
-static int open_both(struct cli *cli, struct br_team *team, const char *where, struct br_table_model **model, struct br_table **table) {
+static int open_both(struct cli *cli, struct br_team *team, const char *where, struct table_times *times, struct br_table_model **model, struct br_table **table) {
   struct br_csv_options csv = {0};
   const char *path = NULL;
   int status = br_table_model_open(cli->options.subjects[0], model);
   if (status == BR_OK) status = need_data(cli, &path);
   if (status == BR_OK) status = table_csv_options(cli, path, &csv);
   BR_TRY(br_comm_agree(cli->comm, status));
-  return br_table_read_for(cli->comm, team, *model, &csv, where, table);
+  table_times_mark(times, "load_model");
+  BR_TRY(br_table_read_for(cli->comm, team, *model, &csv, where, table));
+  table_times_mark(times, "load");
+  return BR_OK;
 }
 
 int table_eval(struct cli *cli) {
@@ -272,7 +289,7 @@ int table_eval(struct cli *cli) {
   json_t *report = json_object();
   const char *where = option_text(&cli->options, "where");
   int status = br_comm_agree(cli->comm, cli_open_team(cli, &team));
-  if (status == BR_OK) status = open_both(cli, team, where, &model, &table);
+  if (status == BR_OK) status = open_both(cli, team, where, &(struct table_times){0}, &model, &table);
   if (status == BR_OK && where) status = br_rows_to_measure(cli->comm, team, table, where, &rows);
   if (status == BR_OK) report_bad_rows(table, report);
   if (status == BR_OK) status = table_measure(cli, team, model, table, where ? &rows : NULL, report);
@@ -289,17 +306,19 @@ int table_eval(struct cli *cli) {
 
 static unsigned what_to_write(struct cli *cli) { return (option_flag(&cli->options, "probabilities") ? BR_PREDICT_PROBABILITIES : 0) | (option_flag(&cli->options, "explain") ? BR_PREDICT_EXPLANATION : 0); }
 
-static int predict_row(struct cli *cli, const char *row) {
+static int predict_row(struct cli *cli, const char *row, struct table_times *times) {
   struct br_table_model *model = NULL;
   json_t *report = NULL;
   int status = br_table_model_open(cli->options.subjects[0], &model);
+  table_times_mark(times, "load_model");
   if (status == BR_OK) status = br_table_predict_row(model, row, what_to_write(cli), &report);
+  table_times_mark(times, "predict");
   if (status == BR_OK) table_report(cli, report);
   br_table_model_close(model);
   return status;
 }
 
-static int predict_file(struct cli *cli) {
+static int predict_file(struct cli *cli, struct table_times *times, double *rows) {
   struct br_table_model *model = NULL;
   struct br_table *table = NULL;
   struct br_team *team = NULL;
@@ -307,8 +326,10 @@ static int predict_file(struct cli *cli) {
   uint64_t unknown = 0;
   if (!out) BR_FAIL(BR_ERROR_USAGE, "--out is missing: the CSV file for the predictions");
   int status = br_comm_agree(cli->comm, cli_open_team(cli, &team));
-  if (status == BR_OK) status = open_both(cli, team, NULL, &model, &table);
+  if (status == BR_OK) status = open_both(cli, team, NULL, times, &model, &table);
   if (status == BR_OK) status = br_table_predict_csv(cli->comm, team, model, table, what_to_write(cli), out, &unknown);
+  table_times_mark(times, "predict");
+  *rows = table ? (double)br_table_rows(table) : 0;
   if (status == BR_OK && unknown) br_warn("%llu values are categories the model does not know; they count as missing", (unsigned long long)unknown);
   if (status == BR_OK) table_report(cli, json_pack("{s:s,s:I,s:I}", "file", out, "rows", (json_int_t)br_table_rows(table), "unknown_categories", (json_int_t)unknown));
   br_table_close(table);
@@ -319,8 +340,13 @@ static int predict_file(struct cli *cli) {
 
 int table_predict(struct cli *cli) {
   const char *row = option_text(&cli->options, "row");
-  if (!row) return predict_file(cli);
-  return br_comm_agree(cli->comm, cli->speaks ? predict_row(cli, row) : BR_OK);
+  struct table_times times;
+  double rows = 1;
+  int status = table_times_open(cli, &times);
+  if (status == BR_OK) status = row ? br_comm_agree(cli->comm, cli->speaks ? predict_row(cli, row, &times) : BR_OK) : predict_file(cli, &times, &rows);
+  if (status == BR_OK) status = table_times_report(cli, &times, rows);
+  table_times_close(&times);
+  return status;
 }
 
 static int inspect_model(struct cli *cli) {

@@ -382,6 +382,7 @@ int cmd_train(struct cli *cli) {
     if (option_given(&cli->options, "simulate")) BR_FAIL(BR_ERROR_USAGE, "--simulate is for nets; the time of a %s on so many nodes is not known before", cli->options.subjects[0]);
     return table_train(cli);
   }
+  if (option_given(&cli->options, "times")) BR_FAIL(BR_ERROR_USAGE, "--times is for linear, tree and the other models of tables; a net's training says where its time went in every line of --json");
   struct training t = {.cli = cli, .subject = cli->options.subjects[0], .out = option_text(&cli->options, "out")};
   int status = train(&t);
   if (t.log) fclose(t.log);

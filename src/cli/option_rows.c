@@ -58,6 +58,7 @@ const struct option_row option_rows[] = {
     {"permutation", OPTION_INT, "0", 0, 1000, NULL, TABLE_MODEL | FOR_EVAL, "tables: permutation importances of the test part or --data: how far accuracy or r2 falls when a column is shuffled, each so many times (0: none)", "--permutation 5"},
     {"row", OPTION_TEXT, NULL, 0, 0, "VALUES", FOR_PREDICT, "tables: one row to predict, name=value with commas between", "--row model_year=2015,odometer=60000"},
     {"explain", OPTION_FLAG, NULL, 0, 0, NULL, FOR_PREDICT, "trees, forests, boosting: each column's share of the score (Shapley values)", "--explain"},
+    {"times", OPTION_FLAG, NULL, 0, 0, NULL, FOR_TRAIN | FOR_PREDICT, "tables: also say where the time went (start, load, transform, train, evaluate, save; load_model, predict), and with --json what the machines did", "--times"},
     {"probabilities", OPTION_FLAG, NULL, 0, 0, NULL, FOR_PREDICT, "tables: one column for every class's probability", "--probabilities"},
     /* net */
     {"width", OPTION_FLOAT, "0", 0, 16, NULL, NET, "channel multiplier of a zoo net (0: its own)", "--width 0.5"},

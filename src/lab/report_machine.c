@@ -101,7 +101,7 @@ static double *begin_line(struct drawing *d, const char *name, int colour) {
 }
 
 /* The numbers of a rank's point, as BR_RANK_POINT_LIST has them. */
-enum { USER = 1, SYSTEM = 2, RSS = 5, DISK_READ = 6, DISK_WRITTEN = 7, RECEIVED = 8, SENT = 9 };
+enum { USER = 1, SYSTEM = 2, IDLE = 3, DISK_WAIT = 4, RSS = 5, DISK_READ = 6, DISK_WRITTEN = 7, RECEIVED = 8, SENT = 9 };
 
 static json_t *rank_points(const struct br_row *row, int rank) { return json_object_get(json_array_get(row->machine, (size_t)rank), "points"); }
 
@@ -140,6 +140,28 @@ static bool first_of_host(const struct br_row *row, int rank) {
   return true;
 }
 
+/* What is neither idle nor waiting computes. All three are lines of n points that add up to 100 %. */
+static void draw_shares(struct drawing *d, double *computing, const double *waiting, const double *idle, int n) {
+  for (int i = 0; i < n; i++) computing[i] = fmax(100 - waiting[i] - idle[i], 0);
+  d->chart.top = 100;
+  d->chart.n = n;
+  br_chart_write(&d->chart, d->out);
+}
+
+static void draw_cores(struct drawing *d, const struct br_row *row, int ranks) {
+  begin(d, row, "Cores of all machines, %", BR_CHART_AREA, 0);
+  double *computing = begin_line(d, "computing", 0), *waiting = begin_line(d, "waiting for disks", 3), *idle = begin_line(d, "idle", 7);
+  int n = 0, hosts = 0;
+  for (int r = 0; r < ranks; r++) hosts += first_of_host(row, r);
+  for (int r = 0; r < ranks; r++) {
+    if (!first_of_host(row, r)) continue;
+    int m = add_column(rank_points(row, r), IDLE, 100.0 / hosts, d->numbers[0], idle);
+    add_column(rank_points(row, r), DISK_WAIT, 100.0 / hosts, d->numbers[0], waiting);
+    n = r == 0 || m < n ? m : n;
+  }
+  draw_shares(d, computing, waiting, idle, n);
+}
+
 static void draw_traffic(struct drawing *d, const struct br_row *row, int ranks) {
   static const struct {
     const char *name;
@@ -160,11 +182,12 @@ static void draw_traffic(struct drawing *d, const struct br_row *row, int ranks)
 
 /* The machine that ran the sweep, where the program said nothing of itself. */
 static void draw_sweeper(struct drawing *d, const struct br_row *row) {
-  begin(d, row, "Processors, % of all cores", BR_CHART_AREA, 0);
-  d->chart.top = 100;
-  d->chart.n = add_column(row->points, 1, 100, d->numbers[0], begin_line(d, "computing", 0));
-  add_column(row->points, 2, 100, d->numbers[0], begin_line(d, "waiting for disks", 3));
-  br_chart_write(&d->chart, d->out);
+  begin(d, row, "Cores of this machine, %", BR_CHART_AREA, 0);
+  double *computing = begin_line(d, "computing", 0), *waiting = begin_line(d, "waiting for disks", 3), *idle = begin_line(d, "idle", 7);
+  int n = add_column(row->points, 1, 100, d->numbers[0], computing);
+  add_column(row->points, 2, 100, d->numbers[0], waiting);
+  for (int i = 0; i < n; i++) idle[i] = fmax(100 - computing[i] - waiting[i], 0);
+  draw_shares(d, computing, waiting, idle, n);
 }
 
 static void write_over_time(struct drawing *d) {
@@ -176,6 +199,7 @@ static void write_over_time(struct drawing *d) {
     if (!own && json_array_size(row->points) < 3) continue;
     if (cases++ == 0) fprintf(d->out, "<h2>The machines during the runs</h2>\n<p class=\"note\">Over seconds; the last run of each case.</p>\n<div class=\"grid2\">\n");
     if (own) {
+      draw_cores(d, row, ranks);
       draw_processors(d, row, ranks);
       draw_memory(d, row, ranks);
       draw_traffic(d, row, ranks);

@@ -1,4 +1,5 @@
 /* Words to columns: what the command line says about a table becomes a task. */
+#include <bramble/base/clock.h>
 #include <bramble/base/error.h>
 #include <bramble/base/log.h>
 #include <bramble/base/memory.h>
@@ -180,11 +181,15 @@ int br_task_open(struct br_comm *comm, struct br_team *team, const struct br_tas
     csv.choices = choices;
     csv.lenient = true;
     if (options->features) csv.wanted = (const char *const *)columns.list, csv.n_wanted = columns.n;
+    out->load_seconds = -br_clock_seconds();
     status = br_table_read_csv(comm, team, &csv, &out->table);
+    out->load_seconds += br_clock_seconds();
   }
+  double loaded = br_clock_seconds();
   if (status == BR_OK) status = check_types(out->table, choices, csv.n_choices);
   if (status == BR_OK) status = br__steps_apply(comm, team, &steps, false, true, out->table);
   if (status == BR_OK) status = make_task(comm, team, options, &features, out);
+  out->transform_seconds = br_clock_seconds() - loaded;
   free(choices);
   names_free(&typed);
   names_free(&features);

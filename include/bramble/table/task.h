@@ -30,6 +30,7 @@ struct br_task_data {
   struct br_table *table;
   struct br_rows rows;
   size_t *features;
+  double load_seconds, transform_seconds; /* of br_task_open: reading the file; all that came after */
 };
 
 /* Reads the file and makes the task. Columns that cannot be features (texts of more than a million kinds) are left out with a warning when
