@@ -310,7 +310,7 @@ static int run_with_bad_memory(int argc, char **argv) {
   fflush(stdout);
   b.comm = NULL;
   bench_close(&b);
-  br_cluster_stop(comm);
+  br_cluster_stop(comm, br_status_exit_code(status));
   return br_status_exit_code(status);
 }
 

@@ -163,9 +163,10 @@ static int run_verb(const struct verb *verb, int argc, char **argv) {
   cli_progress_end(&cli);
   if (status == BR_ERROR_COMM && br_comm_size(cli.comm) > 1 && !br_comm_agreed_failure(cli.comm)) br_cluster_abort(fail(status)); /* who cannot talk cannot agree either */
   int code = status == BR_OK ? 0 : cli.speaks ? fail(status) : br_status_exit_code(status);
-  br_cluster_stop(cli.comm);
+  if (cli_stopped() && code == 0) code = 130;
+  br_cluster_stop(cli.comm, code);
   options_free(&cli.options);
-  return cli_stopped() && code == 0 ? 130 : code;
+  return code;
 }
 
 int main(int argc, char **argv) {

@@ -5,7 +5,16 @@
 #include <stdlib.h>
 #ifdef BR_HAVE_MPI
 #include <bramble/cluster/comm_mpi.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+/* MPI_Finalize of MPICH before 4.2 does not always come back over UCX and TCP: it closes connections, which takes answers of the other end, and the other end
+ * may already be at its last barrier, where it answers nobody (pmodels/mpich, pull request 6596). */
+#define FINALIZE_SECONDS 2
 #endif
+
 
 /* Ranks the launcher's environment speaks of; 0 without a launcher. */
 static int launched_ranks(const char **launcher) {
@@ -41,13 +50,31 @@ int br_cluster_start(int *argc, char ***argv, struct br_comm **out) {
 #endif
 }
 
-void br_cluster_stop(struct br_comm *comm) {
+#ifdef BR_HAVE_MPI
+static volatile sig_atomic_t code_at_end;
+
+static void leave(int signal) {
+  (void)signal;
+  _exit(code_at_end);
+}
+#endif
+
+void br_cluster_stop(struct br_comm *comm, int exit_code) {
   br_comm_close(comm);
 #ifdef BR_HAVE_MPI
   int started = 0, ended = 0;
   MPI_Initialized(&started);
   MPI_Finalized(&ended);
-  if (started && !ended) MPI_Finalize();
+  if (!started || ended) return;
+  MPI_Barrier(MPI_COMM_WORLD); /* from here on no rank has anything left to do */
+  fflush(NULL);
+  code_at_end = exit_code;
+  sigaction(SIGALRM, &(struct sigaction){.sa_handler = leave}, NULL);
+  alarm(FINALIZE_SECONDS);
+  MPI_Finalize();
+  alarm(0);
+#else
+  (void)exit_code;
 #endif
 }
 
