@@ -4,6 +4,7 @@
 
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
+#include <bramble/base/thread.h>
 #include <bramble/cluster/comm_mpi.h>
 
 #include <limits.h>
@@ -11,12 +12,14 @@
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define PIECE ((size_t)1 << 28) /* elements or bytes of one MPI call */
 
 struct mpi_comm {
   struct br_comm base;
   MPI_Comm world;
+  bool crowded; /* more ranks on this machine than cores */
   MPI_Request pending[BR_COMM_PENDING];
 };
 
@@ -31,11 +34,16 @@ static int check(const struct br_comm *comm, int error, const char *doing) {
   BR_FAIL(BR_ERROR_COMM, "rank %d (%s): %s failed: %s", comm->rank, comm->host, doing, text);
 }
 
-/* Spins a little, then gives the core away between tests. */
+/* Spins a little, then gives the core away between tests; where ranks outnumber cores it sleeps, since who only yields is given its share of time again and
+ * again, and that is taken from those who work. */
 static int finish(struct br_comm *comm, MPI_Request *request, const char *doing) {
   for (int spin = 0, done = 0; !done; spin++) {
     BR_TRY(check(comm, MPI_Test(request, &done, MPI_STATUS_IGNORE), doing));
-    if (!done && spin > 200) sched_yield();
+    if (done || spin < 200) continue;
+    if (mpi(comm)->crowded && spin > 400)
+      nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
+    else
+      sched_yield();
   }
   return BR_OK;
 }
@@ -208,6 +216,7 @@ int br_comm_open_mpi(MPI_Comm world, struct br_comm **out) {
   MPI_Comm_rank(node, &comm->base.node_rank);
   MPI_Comm_size(node, &comm->base.node_size);
   MPI_Comm_free(&node);
+  comm->crowded = comm->base.node_size > br_cpu_count();
   comm->base.ops = &ops;
   *out = &comm->base;
   return BR_OK;

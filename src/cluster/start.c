@@ -60,13 +60,13 @@ static void leave(int signal) {
 #endif
 
 void br_cluster_stop(struct br_comm *comm, int exit_code) {
+  br_comm_barrier(comm); /* from here on no rank has anything left to do */
   br_comm_close(comm);
 #ifdef BR_HAVE_MPI
   int started = 0, ended = 0;
   MPI_Initialized(&started);
   MPI_Finalized(&ended);
   if (!started || ended) return;
-  MPI_Barrier(MPI_COMM_WORLD); /* from here on no rank has anything left to do */
   fflush(NULL);
   code_at_end = exit_code;
   sigaction(SIGALRM, &(struct sigaction){.sa_handler = leave}, NULL);
