@@ -16,6 +16,7 @@ ended() {
   fail "$1 does not end"
 }
 
+: > err
 "$build/bramble" train lenet --data shapes:1000,100 --epochs 100000 --threads 1 --view 0 > out 2> err &
 run=$!
 url err
@@ -43,14 +44,14 @@ if [ -n "$browser" ]; then
   browse() { # file for what it prints, options
     printed=$1
     shift
-    timeout -k 5 60 "$browser" --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run --disable-background-networking --disable-component-update --disable-sync --disable-quic --disable-crash-reporter --disable-breakpad \
+    timeout -k 5 120 "$browser" --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run --disable-background-networking --disable-component-update --disable-sync --disable-quic --disable-crash-reporter --disable-breakpad \
       --user-data-dir="$folder/profile" --virtual-time-budget=7000 "$@" "$address" > "$printed" 2> browser.err < /dev/null
   }
-  browse dom.html --dump-dom || fail "Chromium failed: $(tail -3 browser.err)"
+  browse dom.html --dump-dom || fail "Chromium failed, or was not done within 120 s: $(tail -3 browser.err)"
   grep -q '<figcaption>Loss as it goes' dom.html && grep -q '<svg ' dom.html || fail "what Chromium shows"
   # The script has put new text in: it was heard of between the look of curl and that of the script.
   [ "$(grep -o 'running for [^,]*' dom.html)" != "$(grep -o 'running for [^,]*' page)" ] || fail "the page stands still"
-  browse browser.out --screenshot="$folder/page.png" --window-size=1100,1400 || fail "Chromium failed: $(tail -3 browser.err)"
+  browse browser.out --screenshot="$folder/page.png" --window-size=1100,1400 || fail "Chromium failed, or was not done within 120 s: $(tail -3 browser.err)"
   [ "$(wc -c < page.png)" -gt 20000 ] || fail "the screenshot is empty"
   echo "seen in $(timeout -k 5 20 "$browser" --version 2> /dev/null | head -1)"
 else
@@ -76,7 +77,8 @@ timeout: 60
 run: "! sh -c 'while [ {i} = 2 ] && [ ! -e seen ]; do sleep 0.1; done'"
 metrics: {wall: {measure: wall_seconds}}
 E2
-  "$build/bramble" sweep s.yaml --view 0 > out 2> sweep.err & # not err: until the shell has emptied it, it has the address of the run before
+  : > sweep.err # not err, which has the address of the run before until the shell has emptied it
+  "$build/bramble" sweep s.yaml --view 0 > out 2> sweep.err &
   run=$!
   url sweep.err
   wait_for '1 of 3 runs.*now i=2'
