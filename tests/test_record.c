@@ -155,6 +155,10 @@ static void meters(void **state) {
   br_meter_close(meter);
   assert_int_equal(br_meter_open("echo none", &meter), BR_ERROR_USAGE);
   assert_null(meter);
+  start = br_clock_seconds(); /* a meter that hangs does not hang the run; what it said counts */
+  assert_int_equal(br_meter_open("echo 7; sleep 60 & sleep 60", &meter), BR_OK);
+  assert_true(br_clock_seconds() - start < 30);
+  br_meter_close(meter);
   assert_true(isnan(br_meter_joules(NULL)));
 }
 
@@ -172,6 +176,11 @@ static void sampling(void **state) {
   assert_int_equal(r->n_points, 2); /* after a second, and the rest */
   assert_true(p.seconds >= 1 && r->point[1].seconds >= 1.3 && p.user > 0.02 && p.user + p.system < 1.2 && p.rss_bytes > 1e6 && p.idle >= 0 && p.idle <= 1);
   assert_true(fabs(p.watts - 20) < 1 && r->n_marks == 1 && r->mark[0] > 20 && r->joules >= r->mark[0]);
+  br_sampler_close(sampler);
+  assert_int_equal(br_sampler_open(true, "echo 20", &sampler), BR_OK); /* a run of a moment */
+  usleep(20000);
+  r = br_sampler_stop(sampler);
+  assert_true(r->n_points <= 1 && r->n_readings >= 2 && r->joules >= 20 * 0.02 - 1e-6);
   br_sampler_close(sampler);
   br_sampler_close(NULL);
 }

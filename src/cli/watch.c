@@ -39,11 +39,11 @@ static json_t *rank_json(int rank, const struct br_sampler_record *r) {
 static json_t *energy_json(const struct br_sampler_record *const *records, int ranks, double samples) {
   double joules = 0;
   const char *meter = NULL;
-  int n_marks = 0, meters = 0;
+  int n_marks = 0, meters = 0, readings = 0;
   for (int r = 0; r < ranks; r++) {
     if (!records[r]->meter[0]) continue;
     meter = records[r]->meter;
-    meters++;
+    readings = meters++ == 0 || records[r]->n_readings < readings ? records[r]->n_readings : readings;
     joules += records[r]->joules;
     if (records[r]->n_marks > n_marks) n_marks = records[r]->n_marks;
   }
@@ -55,7 +55,7 @@ static json_t *energy_json(const struct br_sampler_record *const *records, int r
       if (e < records[r]->n_marks && records[r]->meter[0]) epoch += records[r]->mark[e] - (e ? records[r]->mark[e - 1] : 0);
     json_array_append_new(epochs, rounded(epoch));
   }
-  return json_pack("{s:s,s:i,s:o,s:o,s:o}", "meter", meter, "machines", meters, "joules", rounded(joules), "joules_per_image", samples > 0 ? json_real(joules / samples) : json_null(), "joules_per_epoch", epochs);
+  return json_pack("{s:s,s:i,s:i,s:o,s:o,s:o}", "meter", meter, "machines", meters, "readings", readings, "joules", rounded(joules), "joules_per_image", samples > 0 ? json_real(joules / samples) : json_null(), "joules_per_epoch", epochs);
 }
 
 static json_t *machine_json(const struct br_sampler_record *const *records, int ranks, double samples) {

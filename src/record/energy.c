@@ -3,13 +3,22 @@
 #include <bramble/base/error.h>
 #include <bramble/record/energy.h>
 
+#include <errno.h>
+#include <fcntl.h>
 #include <glob.h>
 #include <math.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#define ASK_SECONDS 2.0 /* after which a command is ended: the run must not wait for its meter */
 #define RAPL "/sys/class/powercap/intel-rapl:[0-9]*" /* packages; their parts have a second colon */
 #define MAX_PACKAGES 16
 #define PI_COMMAND "vcgencmd pmic_read_adc 2>/dev/null"
@@ -84,13 +93,49 @@ static double first_number(const char *text) {
   return strtod(digit, NULL);
 }
 
+/* The shell with a command, in a process group of its own, its output into `to`; 0 if it cannot be started. */
+static pid_t start_shell(const char *command, int to) {
+  extern char **environ;
+  char *argv[] = {"sh", "-c", (char *)(uintptr_t)command, NULL}; /* is only read */
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  pid_t pid = 0;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, to, 1);
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+  if (posix_spawn(&pid, "/bin/sh", &actions, &attributes, argv, environ) != 0) pid = 0;
+  posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
+  return pid;
+}
+
+/* What a command prints until it closes its output, or its time is over; text ends with a 0. */
+static void ask(const char *command, char *text, size_t room) {
+  int ends[2];
+  size_t n = 0;
+  text[0] = 0;
+  if (pipe2(ends, O_CLOEXEC) != 0) return;
+  pid_t pid = start_shell(command, ends[1]);
+  close(ends[1]);
+  for (double end = br_clock_seconds() + ASK_SECONDS; pid && n + 1 < room;) {
+    struct pollfd wait = {.fd = ends[0], .events = POLLIN};
+    double left = end - br_clock_seconds();
+    if (left <= 0 || poll(&wait, 1, (int)(1000 * left) + 1) == 0) break;
+    ssize_t got = read(ends[0], text + n, room - 1 - n);
+    if (got > 0) n += (size_t)got;
+    if (got == 0 || (got < 0 && errno != EINTR)) break;
+  }
+  text[n] = 0;
+  close(ends[0]);
+  if (!pid) return;
+  kill(-pid, SIGKILL); /* what is left of it */
+  while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) continue;
+}
+
 static double ask_watts(const struct br_meter *m) {
   char text[4096];
-  FILE *pipe = popen(m->command, "re");
-  if (!pipe) return NAN;
-  size_t n = fread(text, 1, sizeof text - 1, pipe);
-  text[n] = 0;
-  pclose(pipe);
+  ask(m->command, text, sizeof text);
   return m->kind == METER_RAILS ? br_meter_rails(text) : first_number(text);
 }
 
@@ -111,7 +156,7 @@ int br_meter_open(const char *command, struct br_meter **out) {
     *out = m;
   else
     free(m);
-  if (!found && command) BR_FAIL(BR_ERROR_USAGE, "--watts %s: printed no number; it is to print the watts that the machine takes now", command);
+  if (!found && command) BR_FAIL(BR_ERROR_USAGE, "--watts %s: printed no number within 2 s; it is to print the watts that the machine takes now", command);
   return BR_OK;
 }
 

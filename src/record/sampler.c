@@ -29,6 +29,11 @@ struct br_sampler {
 
 static double seconds_of(struct timeval t) { return (double)t.tv_sec + 1e-6 * (double)t.tv_usec; }
 
+static double read_meter(struct br_sampler *s) {
+  s->record.n_readings += s->meter != NULL;
+  return br_meter_joules(s->meter);
+}
+
 /* What happened since the last point. */
 static struct br_rank_point take_point(struct br_sampler *s) {
   struct br_counters now;
@@ -37,7 +42,7 @@ static struct br_rank_point take_point(struct br_sampler *s) {
   br_counters_read(&now);
   br_machine_state_read_quick(&state);
   getrusage(RUSAGE_SELF, &usage);
-  double passed = now.time - s->counters.time, user = seconds_of(usage.ru_utime), system = seconds_of(usage.ru_stime), joules = br_meter_joules(s->meter);
+  double passed = now.time - s->counters.time, user = seconds_of(usage.ru_utime), system = seconds_of(usage.ru_stime), joules = read_meter(s);
   struct br_sample_point machine = br_counters_between(&s->counters, &now);
   struct br_rank_point p = {.seconds = now.time - s->start, .user = (user - s->user) / passed, .system = (system - s->system) / passed, .idle = fmax(1 - machine.busy - machine.wait, 0), .disk_wait = machine.wait,
                             .rss_bytes = (double)br_memory_rss_bytes(), .disk_read = machine.disk_read, .disk_written = machine.disk_written, .net_received = machine.net_received, .net_sent = machine.net_sent,
@@ -87,7 +92,7 @@ static int start(struct br_sampler *s) {
   s->system = seconds_of(usage.ru_stime);
   br_counters_read(&s->counters);
   s->start = s->counters.time;
-  s->joules = br_meter_joules(s->meter);
+  s->joules = read_meter(s);
   pthread_mutex_init(&s->lock, NULL);
   pthread_condattr_init(&monotonic);
   pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC); /* as br_clock_seconds */
@@ -118,7 +123,7 @@ int br_sampler_open(bool meters, const char *watts, struct br_sampler **out) {
 
 void br_sampler_mark(struct br_sampler *s) {
   pthread_mutex_lock(&s->lock);
-  if (s->record.n_marks < BR_SAMPLER_MARKS) s->record.mark[s->record.n_marks++] = br_meter_joules(s->meter);
+  if (s->record.n_marks < BR_SAMPLER_MARKS) s->record.mark[s->record.n_marks++] = read_meter(s);
   pthread_mutex_unlock(&s->lock);
 }
 
@@ -141,6 +146,8 @@ const struct br_sampler_record *br_sampler_stop(struct br_sampler *s) {
   if (br_clock_seconds() - s->counters.time >= LEAST_SECONDS) {
     struct br_rank_point p = take_point(s);
     keep_point(s, &p);
+  } else {
+    s->record.joules = read_meter(s); /* of a run however short: from its start to its end */
   }
   br_machine_state_read(&s->record.after);
   return &s->record;

@@ -40,6 +40,7 @@ struct br_sampler_record {
   double mhz_low, mhz_high;       /* under load; NaN where unknown */
   double joules;                  /* of the whole record; NaN without a meter */
   double mark[BR_SAMPLER_MARKS];  /* joules at the end of each epoch */
+  int n_readings;                 /* of the meter, the first at the start, the last at the end */
   int n_marks, n_points;
   struct br_rank_point point[BR_SAMPLER_POINTS];
 };
