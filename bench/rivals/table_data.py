@@ -1,8 +1,9 @@
 """Writes the CSV files that bench/compare table-* measures on. Needs numpy and polars.
 
-usage: table_data.py linear|tree|boost|higgs FOLDER [HIGGS.train HIGGS.test]
+usage: table_data.py linear|tree|boost|higgs|sdss FOLDER [HIGGS.train HIGGS.test | SDSS.csv]
 linear: 9,600,000 rows year, odometer, price, one price in 500 missing. tree: 88,000 rows x 12 in 320 classes, three Gaussian clusters each, uneven
-sizes, 8 % wrong, 4 coarse columns; 70 % to train. boost: 1,000,000 + 200,000 rows x 28. higgs: the sample of LightGBM's examples (label first, tabs)."""
+sizes, 8 % wrong, 4 coarse columns; 70 % to train. boost: 1,000,000 + 200,000 rows x 28. higgs: the sample of LightGBM's examples (label first, tabs). sdss: 70 % of the
+spectra, again and again up to 400,000 rows, to train; the rest to test."""
 import os
 import sys
 
@@ -52,5 +53,13 @@ def higgs(folder, train, test):
         write(folder, name, {**{f"f{k}": a[:, k + 1] for k in range(28)}, "y": a[:, 0].astype(int)})
 
 
+def sdss(folder, path):
+    d = pl.read_csv(path).select("u", "g", "r", "i", "z", "redshift", "class")
+    order = np.random.default_rng(1).permutation(len(d))
+    cut = int(len(d) * 0.7)
+    d[np.resize(order[:cut], 400000)].write_csv(os.path.join(folder, "sdss-train.csv"))
+    d[order[cut:]].write_csv(os.path.join(folder, "sdss-test.csv"))
+
+
 os.makedirs(sys.argv[2], exist_ok=True)
-{"linear": linear, "tree": tree, "boost": boost, "higgs": higgs}[sys.argv[1]](*sys.argv[2:])
+{"linear": linear, "tree": tree, "boost": boost, "higgs": higgs, "sdss": sdss}[sys.argv[1]](*sys.argv[2:])
