@@ -186,6 +186,10 @@ static void test_types(void **state) {
     same_answers(text, "in x 1 2 3 4; w w 2 2 1 1 = 1 -2 0.5 4; n Conv x w -> y; out y", 0);
   }
   same_answers("in x 1 2 3 4; w q 2 2 1 1 = 2 -4 1 8 :i1; w h = 0.5; n Cast q -> f to=1; n Mul f h -> w; n Conv x w -> y; out y", "in x 1 2 3 4; w w 2 2 1 1 = 1 -2 0.5 4; n Conv x w -> y; out y", 0);
+  /* computed from constants alone: GatherND, and a product with its bias */
+  same_answers("in x 1 4; w t 3 2 = 1 2 3 4 5 6; w i 4 1 = 2 0 -1 1 :i8; n GatherND t i -> g; n Reshape g s -> w; w s 2 = 4 2 :i8; n MatMul x w -> y; out y", "in x 1 4; w w 4 2 = 5 6 1 2 5 6 3 4; n MatMul x w -> y; out y", 0);
+  same_answers("in x 1 4; w t 2 2 = 1 2 3 4; w i 4 2 = 0 1 1 0 -1 -1 0 0 :i8; n GatherND t i -> g; n Add x g -> y; out y", "in x 1 4; w w 4 = 2 3 4 1; n Add x w -> y; out y", 0);
+  same_answers("in x 1 2; w a 1 3 = 1 2 3; w c 3 2 = 1 2 3 4 5 6; w b 2 = 0.5 -1; n MatMul a c -> m; n Add m b -> p; n Add x p -> y; out y", "in x 1 2; w w 1 2 = 22.5 27; n Add x w -> y; out y", 0);
   same_answers("in x 1 4; w w 4 :u1; n Cast w -> f to=1; n Add x f -> y; out y", "in x 1 4; w w 4 = 1 1 1 1; n Add x w -> y; out y", 0);
 }
 

@@ -275,6 +275,18 @@ static int fold_expand(const struct call *call, struct tensor *t) {
   return 1;
 }
 
+/* Which slice the index p of GatherND and ScatterND names, by its first `named` dimensions. */
+static int place_of(const struct tensor *t, const struct tensor *indices, size_t p, int named, size_t *place) {
+  *place = 0;
+  for (int i = 0; i < named; i++) {
+    double index = indices->v[p * (size_t)named + (size_t)i], length = (double)t->d[i];
+    if (index < 0) index += length;
+    if (!(index >= 0 && index < length)) BR_FAIL(BR_ERROR_DATA, "index %g of %g", index, length);
+    *place = *place * (size_t)t->d[i] + (size_t)index;
+  }
+  return BR_OK;
+}
+
 /* ScatterND: copies of slices of the third into the first, at the places that the second names. */
 static int fold_scatter(const struct call *call, struct tensor **in) {
   struct tensor *out;
@@ -289,31 +301,47 @@ static int fold_scatter(const struct call *call, struct tensor **in) {
   memcpy(out->v, in[0]->v, out->count * sizeof *out->v);
   for (size_t p = 0; p < places && slice; p++) {
     size_t at = 0;
-    for (int i = 0; i < named; i++) {
-      double index = in[1]->v[p * (size_t)named + (size_t)i], length = (double)in[0]->d[i];
-      if (index < 0) index += length;
-      if (!(index >= 0 && index < length)) BR_FAIL(BR_ERROR_DATA, "index %g of %g", index, length);
-      at = at * (size_t)in[0]->d[i] + (size_t)index;
-    }
+    BR_TRY(place_of(in[0], in[1], p, named, &at));
     memcpy(out->v + at * slice, in[2]->v + p * slice, slice * sizeof *out->v);
   }
   BR_TRY(call_result_constant(call, 0, out));
   return 1;
 }
 
-/* Rows of the first times a matrix. */
+/* GatherND: slices of the first, at the places that the second names. */
+static int fold_gather_nd(const struct call *call, struct tensor **in) {
+  struct tensor *out;
+  int64_t d[2 * ONNX_RANK];
+  size_t slice = 1, places = 1;
+  int rank = 0, named = call->n_in == 2 && in[1]->rank > 0 ? (int)in[1]->d[in[1]->rank - 1] : 0;
+  if (named < 1 || named > in[0]->rank || call_int(call, "batch_dims", 0) != 0) BR_FAIL(BR_ERROR_DATA, "%d indices for %d dimensions, batch_dims=%lld", named, call->n_in ? in[0]->rank : 0, (long long)call_int(call, "batch_dims", 0));
+  for (int i = 0; i + 1 < in[1]->rank; i++) d[rank++] = in[1]->d[i], places *= (size_t)in[1]->d[i];
+  for (int i = named; i < in[0]->rank; i++) d[rank++] = in[0]->d[i], slice *= (size_t)in[0]->d[i];
+  BR_TRY(br__onnx_new(call->imp, in[0]->type, rank, d, &out));
+  for (size_t p = 0; p < places && slice; p++) {
+    size_t from = 0;
+    BR_TRY(place_of(in[0], in[1], p, named, &from));
+    memcpy(out->v + p * slice, in[0]->v + from * slice, slice * sizeof *out->v);
+  }
+  BR_TRY(call_result_constant(call, 0, out));
+  return 1;
+}
+
+/* Rows of the first times a matrix, and a third to be added to each of them (pattern.c). */
 static int fold_matmul(const struct call *call, struct tensor **in) {
   struct tensor *out;
   int64_t d[ONNX_RANK];
   int r = in[0]->rank;
-  if (call->n_in != 2 || in[1]->rank != 2 || r < 1 || in[0]->d[r - 1] != in[1]->d[0] || in[0]->count > ONNX_FOLD_LIMIT / 16 || (double)in[0]->count * (double)in[1]->d[1] > 1e8) return 0;
+  if (call->n_in < 2 || in[1]->rank != 2 || r < 1 || in[0]->d[r - 1] != in[1]->d[0] || in[0]->count > ONNX_FOLD_LIMIT / 16 || (double)in[0]->count * (double)in[1]->d[1] > 1e8) return 0;
   memcpy(d, in[0]->d, sizeof d);
   d[r - 1] = in[1]->d[1];
   BR_TRY(br__onnx_new(call->imp, in[0]->type, r, d, &out));
   size_t K = (size_t)in[1]->d[0], N = (size_t)in[1]->d[1];
+  if (call->n_in > 2 && in[2]->count != N) BR_FAIL(BR_ERROR_DATA, "a bias of %zu for %zu columns", in[2]->count, N);
   for (size_t i = 0; i < out->count; i++) {
     double sum = 0;
     for (size_t k = 0; k < K; k++) sum += in[0]->v[i / N * K + k] * in[1]->v[k * N + i % N];
+    if (call->n_in > 2) sum += in[2]->v[i % N];
     out->v[i] = (double)(float)sum;
   }
   BR_TRY(call_result_constant(call, 0, out));
@@ -406,7 +434,7 @@ int br__onnx_fold(const struct call *call) {
     in[i] = call->in[i]->constant;
   }
   enum number_op op = find(type, &truth);
-  static const char *const others[] = {"Reshape", "Squeeze", "Unsqueeze", "Concat", "Gather", "Slice", "Transpose", "Expand", "Range", "ConstantOfShape", "Cast", "ReduceProd", "ScatterND", "MatMul"};
+  static const char *const others[] = {"Reshape", "Squeeze", "Unsqueeze", "Concat", "Gather", "Slice", "Transpose", "Expand", "Range", "ConstantOfShape", "Cast", "ReduceProd", "ScatterND", "GatherND", "MatMul"};
   bool known = op != OP_NONE;
   for (size_t i = 0; i < sizeof others / sizeof *others; i++) known |= strcmp(type, others[i]) == 0;
   if (!known || call->n_in == 0) return 0;
@@ -424,6 +452,7 @@ int br__onnx_fold(const struct call *call) {
   if (strcmp(type, "ConstantOfShape") == 0) return fold_constant_of_shape(call, in[0]);
   if (strcmp(type, "Cast") == 0) return fold_cast(call, in[0]);
   if (strcmp(type, "ScatterND") == 0) return fold_scatter(call, in);
+  if (strcmp(type, "GatherND") == 0) return fold_gather_nd(call, in);
   if (strcmp(type, "MatMul") == 0) return fold_matmul(call, in);
   return in[0]->rank == 1 ? fold_product(call, in[0]) : 0;
 }

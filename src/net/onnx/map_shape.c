@@ -373,6 +373,14 @@ int map_where(const struct call *call) {
   return call_result(call, 0, made, rank, out[1].order, call->in[1]->type);
 }
 
+/* The indices of all values along an axis in their order: PyTorch writes views by strides of the whole batch so. In a file worked out for one sample this is a reshape,
+ * also where the batch is joined with the axis. */
+static bool takes_all(const struct tensor *index, int64_t length) {
+  bool all = (int64_t)index->count == length;
+  for (size_t i = 0; all && i < index->count; i++) all = index->v[i] == (double)i;
+  return all;
+}
+
 int map_gather(const struct call *call) {
   BR_TRY(need(call, 2));
   struct value *v = call->in[0], out, last;
@@ -389,7 +397,9 @@ int map_gather(const struct call *call) {
   struct tensor *places;
   BR_TRY(br__onnx_new(call->imp, ONNX_INT, 1, (int64_t[]){(int64_t)index->count}, &places));
   for (size_t i = 0; i < index->count; i++) places->v[i] = index->v[i] < 0 ? index->v[i] + (double)v->d[axis] : index->v[i];
-  if (index->count == 1) {
+  if (call->imp->single && axis == v->batch && v->rank == 1 && takes_all(index, v->d[axis])) {
+    out = *v;
+  } else if (index->count == 1) {
     BR_TRY(call_sliced(call, v, axis, (int64_t)places->v[0], 1, 1, &out));
   } else {
     BR_TRY(call_net_axis(call, v, axis, &at));
