@@ -69,6 +69,7 @@ cmp many.csv dead.csv || fail "a run whose rank was killed and gone on with give
 
 "$bramble" plan predict m.safetensors --nodes 2 --memory 25MB > plan.log 2>&1
 [ $? = 5 ] && [ "$(wc -l < plan.log)" = 1 ] || fail "a net that does not fit: exit 5 and one line were expected: $(cat plan.log)"
+"$bramble" plan predict inceptionv3 --nodes 3 --memory 250MB | grep -q "^node 2: .* to fc" || fail "the plan of a net of the zoo"
 "$bramble" plan predict m.safetensors --nodes 2 --memory 100MB --json | grep -q '"stages"' || fail "plan"
 mpiexec -n 2 "$bramble" predict m.safetensors --data shapes:64,101 --stages 3 > s.log 2>&1 && fail "3 stages on 2 ranks were taken"
 

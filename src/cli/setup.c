@@ -3,6 +3,7 @@
 
 #include <bramble/base/memory.h>
 #include <bramble/base/text.h>
+#include <bramble/net/cut.h>
 #include <bramble/net/onnx.h>
 #include <bramble/store/file.h>
 
@@ -125,12 +126,20 @@ static int zoo_options(struct cli *cli, const struct br_dataset_info *info, stru
   return BR_OK;
 }
 
-static const struct br_recipe plain_recipe = {.optimiser = "sgd", .schedule = "cosine", .augment = "none", .source = "plain", .lr = 0.05, .momentum = 0.9, .weight_decay = 5e-4, .batch = 32, .micro_batch = 32, .epochs = 10};
-
 static bool ends_with(const char *text, const char *end) {
   size_t n = strlen(text), m = strlen(end);
   return n >= m && strcmp(text + n - m, end) == 0;
 }
+
+int setup_open_graph(struct cli *cli, const char *subject, struct br_graph **graph) {
+  struct br_zoo_options zoo;
+  if (ends_with(subject, ".onnx")) BR_FAIL(BR_ERROR_USAGE, "%s: stages read their parts from a model file; bramble import %s --out m.safetensors makes one", subject, subject);
+  if (br_file_exists(subject) || !br_zoo_find(subject)) return br_model_load_graph(subject, graph);
+  BR_TRY(zoo_options(cli, NULL, &zoo));
+  return br_zoo_open(subject, &zoo, graph);
+}
+
+static const struct br_recipe plain_recipe = {.optimiser = "sgd", .schedule = "cosine", .augment = "none", .source = "plain", .lr = 0.05, .momentum = 0.9, .weight_decay = 5e-4, .batch = 32, .micro_batch = 32, .epochs = 10};
 
 /* The text of `graph` with "out=" of node `node` (-1: none) set to `classes`, and a line behind it (NULL: none), as a graph of its own. */
 static int rewrite(const struct br_graph *graph, int node, int classes, const char *line, struct br_graph **out) {

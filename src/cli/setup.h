@@ -24,6 +24,9 @@ int setup_open_data(struct cli *cli, enum br_data_part part, struct br_dataset *
  * channels where options are silent (may be NULL). *recipe: the zoo net's, or a plain one. */
 int setup_open_model(struct cli *cli, const char *subject, const struct br_dataset_info *info, struct br_model **model, const struct br_recipe **recipe);
 
+/* The net of the subject alone, without weights: a zoo name or a model file. The caller's, closed with br_graph_close. */
+int setup_open_graph(struct cli *cli, const char *subject, struct br_graph **graph);
+
 /* How a net will be run: `execs` of up to N samples, each by so many threads. */
 struct setup_use {
   int N, members, execs;

@@ -1,4 +1,5 @@
 /* bramble plan predict MODEL: which stage of a net would go where, before anything runs; and the stages of a run. */
+#include "cli/setup.h"
 #include "cli/stages.h"
 
 #include <bramble/base/clock.h>
@@ -18,7 +19,7 @@ int stages_plan(struct cli *cli, const char *path, int n, double macs_per_second
   struct br_graph *graph;
   struct br_stage_node *nodes = NULL;
   *stages = NULL;
-  BR_TRY(br_model_load_graph(path, &graph));
+  BR_TRY(setup_open_graph(cli, path, &graph));
   int status = br_memory_alloc((size_t)n, sizeof *nodes, "plan", &nodes);
   if (status == BR_OK) status = br_memory_alloc((size_t)n, sizeof **stages, "plan", stages);
   for (int i = 0; status == BR_OK && i < n; i++) nodes[i] = (struct br_stage_node){macs_per_second, (size_t)option_sizes(&cli->options, "memory", i)};
@@ -66,7 +67,7 @@ static int print_plan(struct cli *cli, const char *path, int n, const struct br_
   struct br_graph *graph;
   double slowest = 0;
   char a[32], b[32], c[32];
-  BR_TRY(br_model_load_graph(path, &graph));
+  BR_TRY(setup_open_graph(cli, path, &graph));
   json_t *list = json_array();
   for (int i = 0; i < n; i++) {
     const struct br_stage *s = &stages[i];
