@@ -73,6 +73,15 @@ cmp many.csv dead.csv || fail "a run whose rank was killed and gone on with give
 "$bramble" plan predict m.safetensors --nodes 2 --memory 100MB --json | grep -q '"stages"' || fail "plan"
 mpiexec -n 2 "$bramble" predict m.safetensors --data shapes:64,101 --stages 3 > s.log 2>&1 && fail "3 stages on 2 ranks were taken"
 
+# One picture goes into the net as a data set's do, and comes out as it does there.
+"$bramble" data show shapes 7 --out one.png > one.log 2>&1 || { cat one.log; fail "a picture"; }
+mkdir -p photos/a && cp one.png photos/a && cp one.png "with, comma.png"
+for resize in "" "--resize-shorter 40"; do
+  "$bramble" predict m.safetensors --data folder:photos $resize --out one.csv > one.log 2>&1 || { cat one.log; fail "a folder of one picture"; }
+  alone=$("$bramble" predict m.safetensors "with, comma.png" $resize --top 1 --json | sed -E 's/.*"label":([0-9]+).*"probability":([0-9.e-]+).*/\1 \2/')
+  tail -n 1 one.csv | awk -F, -v alone="$alone" '{ split(alone, a, " "); exit !($3 == a[1] && $5 - a[2] < 1e-6 && a[2] - $5 < 1e-6) }' || fail "one picture: $alone, in a data set: $(tail -n 1 one.csv)"
+done
+
 "$bramble" predict m.safetensors --data shapes:64,101 --input 3 2> wrong.log && fail "--input without --output was taken"
 [ "$(wc -l < wrong.log)" = 1 ] || fail "wrong usage is one line"
 
@@ -81,6 +90,8 @@ if [ ! -r "$shared/models/mobilenet_v3_small.onnx" ] || ! "$bramble" help import
   echo "skipped: real photos ($shared is missing)"
   exit 0
 fi
+"$bramble" predict "$shared/models/mobilenet_v2_1.0_224.onnx" "$shared/imagenet/photos/one_per_class/n01440764_tench.JPEG" --input 224 --classes "$shared/imagenet/synset_words_1000.txt" --mean 0.5 --std 0.5 --top 1 > tench.log 2>&1
+grep -q "tench$" tench.log || fail "a photo straight from an ONNX file: $(cat tench.log)"
 "$bramble" import "$shared/models/mobilenet_v3_small.onnx" --input 224 --classes "$shared/imagenet/synset_words_1000.txt" --mean 0 --std 0.003921568859368563 --out v3.safetensors > import.log 2>&1 || { cat import.log; fail "import"; }
 "$bramble" predict v3.safetensors --data "folder:$shared/imagenet/photos/val" --json > v3.json 2> v3.log || { cat v3.log; fail "predict on photos"; }
 grep -o '"top1":[0-9.]*' v3.json | awk -F: '{ exit !($2 > 0.592 && $2 < 0.632) }' || fail "top-1 is not the published 61.2 %: $(cat v3.json)"

@@ -16,7 +16,7 @@ const struct option_row option_rows[] = {
     {"augment", OPTION_TEXT, NULL, 0, 0, "LIST", TRAINING, "flip, crop:PIXELS, resizedcrop:SHARE, cutout:SIDE, jitter:AMOUNT, or none; comma separated (default: the recipe's)", "--augment flip,crop:4"},
     {"mean", OPTION_TEXT, NULL, 0, 0, "R,G,B", DATA | FOR_IMPORT, "means to subtract, of values from 0 to 1 (default: the data set's known ones)", "--mean 0.485,0.456,0.406"},
     {"std", OPTION_TEXT, NULL, 0, 0, "R,G,B", DATA | FOR_IMPORT, "deviations to divide by", "--std 0.229,0.224,0.225"},
-    {"resize-shorter", OPTION_INT, "256", 0, 32768, NULL, FOR_PREDICT | FOR_IMPORT, "pictures: the shorter side to this many pixels, then the centre (0: stretch)", "--resize-shorter 256"},
+    {"resize-shorter", OPTION_INT, "-1", -1, 32768, NULL, FOR_PREDICT | FOR_IMPORT, "photos: the shorter side to this many pixels, then the centre (0: stretch; -1: as the model says, else 8/7 of the input's side, 256 for 224)", "--resize-shorter 256"},
     /* tables */
     {"target", OPTION_TEXT, NULL, 0, 0, "COLUMN", TABLE_MODEL, "tables: the column to predict", "--target price"},
     {"features", OPTION_TEXT, NULL, 0, 0, "COLUMNS", TABLE_MODEL, "tables: columns to learn from, commas between (default: all but the target)", "--features model_year,odometer"},
@@ -65,7 +65,7 @@ const struct option_row option_rows[] = {
     {"input", OPTION_TEXT, NULL, 0, 0, "SIZE|FILES", NET | FOR_IMPORT | FOR_PREDICT,
      "input height and width: 128 or 96x160 (default: the net's); of predict: tensors as .npy files in the model's own layout, name=x.npy,... where it has several", "--input 128"},
     {"output", OPTION_TEXT, NULL, 0, 0, "FILES", FOR_PREDICT, "where the answers to --input go: y.npy, or name=y.npy,...", "--output y.npy"},
-    {"classes", OPTION_TEXT, NULL, 0, 0, "N|FILE", NET | FOR_IMPORT, "number of classes, or a file with one name a line (default: the data's)", "--classes 10"},
+    {"classes", OPTION_TEXT, NULL, 0, 0, "N|FILE", NET | FOR_IMPORT | FOR_PREDICT, "number of classes, or of import and predict a file with one name a line (default: the data's; the model's)", "--classes 10"},
     {"hidden", OPTION_TEXT, NULL, 0, 0, "SIZES", NET, "hidden layers of an mlp", "--hidden 64,64,32"},
     {"stem-stride", OPTION_INT, "0", 0, 2, NULL, NET, "stride of mobilenetv2's first convolution (0: its own, 2)", "--stem-stride 1"},
     {"dropout", OPTION_FLOAT, "-1", -1, 0.99, NULL, NET, "dropout rate (-1: the net's own)", "--dropout 0.2"},

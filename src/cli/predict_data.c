@@ -81,14 +81,12 @@ static int open_all(struct cli *cli, struct task *t) {
   t->net = t->model->graph;
   if (t->staged) BR_TRY(br_model_load_graph(o->subjects[0], &t->net));
   BR_TRY(br_dataset_open(option_text(o, "data"), &data, &t->data));
-  BR_TRY(setup_preprocess(cli, t->net, br_dataset_info(t->data)->name, &loader.preprocess));
-  bool pictures = br_dataset_info(t->data)->H == 0;
-  loader.preprocess.resize_shorter = pictures ? (int)option_int(o, "resize-shorter") : 0;
-  if (!option_given(o, "mean") && !option_given(o, "std")) BR_TRY(setup_read_preprocess(t->model, &loader.preprocess));
+  BR_TRY(setup_model_preprocess(cli, t->model, t->net, br_dataset_info(t->data), &loader.preprocess));
   loader.dataset = t->data;
   t->preprocess = loader.preprocess;
   BR_TRY(br_loader_open(&loader, &t->loader));
   if (!t->staged) BR_TRY(br_predictor_open(t->prepared, t->data, t->loader, t->team, &t->predictor));
+  if (option_given(o, "classes")) BR_TRY(setup_set_class_names(t->model, option_text(o, "classes")));
   t->names = setup_class_names(t->model);
   BR_TRY(match_classes(t));
   t->runs = (int)option_int(o, "runs");

@@ -22,6 +22,7 @@ static const struct known {
     {"mnist", {0.1307f}, {0.3081f}},
     {"folder", {0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}},
     {"tar", {0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}},
+    {"files", {0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}},
     {"rows", {0, 0, 0, 0}, {1, 1, 1, 1}}, /* a table's, scaled already */
     {NULL, {0.5f, 0.5f, 0.5f, 0.5f}, {0.25f, 0.25f, 0.25f, 0.25f}},
 };
@@ -61,6 +62,28 @@ int setup_preprocess(struct cli *cli, const struct br_graph *graph, const char *
     if (std) BR_FAIL(BR_ERROR_USAGE, "--std %s: deviations are above 0", std);
     preprocess->mean[c] = preprocess->mean[0], preprocess->std[c] = preprocess->std[0];
   }
+  return BR_OK;
+}
+
+/* --resize-shorter, or what goes with an input of this size. */
+static int resize_shorter(struct cli *cli, const struct br_preprocess *p) {
+  const int given = (int)option_int(&cli->options, "resize-shorter"), side = p->H > p->W ? p->H : p->W;
+  return given >= 0 ? given : (int)((int64_t)side * 8 / 7);
+}
+
+int setup_import_preprocess(struct cli *cli, const struct br_graph *graph, struct br_preprocess *preprocess) {
+  BR_TRY(setup_preprocess(cli, graph, "files", preprocess));
+  preprocess->resize_shorter = resize_shorter(cli, preprocess);
+  return BR_OK;
+}
+
+int setup_model_preprocess(struct cli *cli, const struct br_model *model, const struct br_graph *graph, const struct br_dataset_info *info, struct br_preprocess *preprocess) {
+  const struct options *o = &cli->options;
+  const bool photos = info->H == 0;
+  BR_TRY(setup_preprocess(cli, graph, info->name, preprocess));
+  preprocess->resize_shorter = photos ? resize_shorter(cli, preprocess) : 0;
+  if (!option_given(o, "mean") && !option_given(o, "std")) BR_TRY(setup_read_preprocess(model, preprocess));
+  if (photos && option_int(o, "resize-shorter") >= 0) preprocess->resize_shorter = (int)option_int(o, "resize-shorter");
   return BR_OK;
 }
 
@@ -304,6 +327,33 @@ int setup_open_prepared(struct cli *cli, const char *subject, struct setup_use u
   else
     BR_TRY(setup_open_model(cli, subject, NULL, model, &recipe));
   return setup_prepare(cli, use, *model, net);
+}
+
+int setup_set_class_names(struct br_model *model, const char *path) {
+  unsigned char *text;
+  size_t bytes;
+  BR_TRY(br_file_read(path, 64 << 20, &text, &bytes));
+  json_t *names = json_array();
+  for (char *line = (char *)text; *line;) {
+    size_t n = strcspn(line, "\n"), length = n;
+    char *next = line + n + (line[n] == '\n');
+    while (length && line[length - 1] == '\r') length--;
+    line[length] = 0;
+    if (length || *next) json_array_append_new(names, json_string(line));
+    line = next;
+  }
+  int classes = br_shape_channels(&model->graph->nodes[model->graph->output].shape), status = BR_OK;
+  size_t n = json_array_size(names);
+  if (n + 1 == (size_t)classes) json_array_insert_new(names, 0, json_string("background")), n++; /* the usual extra class 0 */
+  char *json = json_dumps(names, JSON_COMPACT);
+  json_decref(names);
+  br_memory_free(text);
+  if (n != (size_t)classes || !json)
+    status = br_error_set(BR_ERROR_DATA, "%s: has %zu names, or some are not UTF-8; the net has %d outputs", path, n, classes);
+  else
+    status = br_model_set(model, "classes", json);
+  free(json);
+  return status;
 }
 
 json_t *setup_class_names(const struct br_model *model) {

@@ -13,6 +13,10 @@
 int setup_parse_input(const char *text, int *H, int *W);
 /* Sets the preprocessing of data `name` for an input of `graph`: --mean and --std, else the known values of the data set. */
 int setup_preprocess(struct cli *cli, const struct br_graph *graph, const char *name, struct br_preprocess *preprocess);
+/* The same with the size that photos are brought to: of a net that is imported, and of samples of a data set that a model is to answer for: the options where they are given,
+ * else what the model says, else what the data set is known by. */
+int setup_import_preprocess(struct cli *cli, const struct br_graph *graph, struct br_preprocess *preprocess);
+int setup_model_preprocess(struct cli *cli, const struct br_model *model, const struct br_graph *graph, const struct br_dataset_info *info, struct br_preprocess *preprocess);
 /* Preprocessing as it is kept in a model, and back. A model without one gets the data's. */
 int setup_store_preprocess(struct br_model *model, const struct br_preprocess *preprocess);
 int setup_read_preprocess(const struct br_model *model, struct br_preprocess *preprocess);
@@ -77,6 +81,8 @@ bool setup_parse_count(const char *text, const char *first, const char *second, 
 /* Numbers of at least 0 with commas between, exactly `n` of them; `what` says in messages what there is one for. */
 int setup_parse_list(const char *name, const char *text, int n, const char *what, double *out);
 
+/* Class names into the model, from a file with one a line. */
+int setup_set_class_names(struct br_model *model, const char *path);
 /* The class names kept in a model as a JSON array (new reference; NULL if there are none). */
 json_t *setup_class_names(const struct br_model *model);
 /* Name of class `c` into text (at least 100 bytes): from the array, or "class 7". */

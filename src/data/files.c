@@ -8,19 +8,28 @@
 
 #include <string.h>
 
-static int add_file(struct br__pictures *pictures, const char *path) {
+static int add_file(struct br_dataset *dataset, const char *path) {
   struct br__file file;
   BR_TRY(br__file_open(path, &file));
-  uint64_t bytes = file.bytes;
+  const uint64_t facts[] = {file.bytes};
   br__file_close(&file);
-  return br__pictures_add(pictures, path, 0, 0, bytes);
+  dataset->info.fingerprint = br_hash64(br_hash64(dataset->info.fingerprint, path, strlen(path)), facts, sizeof facts);
+  return br__pictures_add(dataset->state, path, 0, 0, facts[0]);
+}
+
+static void describe(struct br_dataset *dataset) {
+  const struct br__pictures *pictures = dataset->state;
+  struct br_dataset_info *info = &dataset->info;
+  info->count = pictures->count;
+  info->C = 3;
+  info->type = BR_SAMPLE_U8;
+  info->memory_bytes = pictures->capacity * sizeof *pictures->entries + pictures->text_capacity;
 }
 
 static int files_open(const char *argument, const struct br_dataset_options *options, struct br_dataset *dataset) {
   struct br__pictures *pictures;
   BR_TRY(br_memory_alloc(1, sizeof *pictures, "files", &pictures));
   dataset->state = pictures;
-  struct br_dataset_info *info = &dataset->info;
   for (const char *start = argument, *end; start; start = *end ? end + 1 : NULL) {
     end = start + strcspn(start, ",");
     char path[BR__PATH];
@@ -29,14 +38,9 @@ static int files_open(const char *argument, const struct br_dataset_options *opt
     if (options->limit && pictures->count == options->limit) break;
     memcpy(path, start, n);
     path[n] = 0;
-    BR_TRY(add_file(pictures, path));
-    const uint64_t facts[] = {pictures->entries[pictures->count - 1].bytes};
-    info->fingerprint = br_hash64(br_hash64(info->fingerprint, path, n), facts, sizeof facts);
+    BR_TRY(add_file(dataset, path));
   }
-  info->count = pictures->count;
-  info->C = 3;
-  info->type = BR_SAMPLE_U8;
-  info->memory_bytes = pictures->capacity * sizeof *pictures->entries + pictures->text_capacity;
+  describe(dataset);
   return options->skip_bad ? br__pictures_skip_bad(pictures, dataset) : BR_OK;
 }
 
@@ -63,3 +67,19 @@ static void files_close(struct br_dataset *dataset) {
 }
 
 const struct br__source br__source_files = {.name = "files", .argument = "FILE,...", .open = files_open, .read = files_read, .label = files_label, .close = files_close, .sample_name = files_sample_name};
+
+int br_dataset_open_file(const char *path, struct br_dataset **out) {
+  struct br_dataset *dataset;
+  *out = NULL;
+  BR_TRY(br_memory_alloc(1, sizeof *dataset, "data set", &dataset));
+  dataset->source = &br__source_files;
+  dataset->info.name = br__source_files.name;
+  int status = br_memory_alloc(1, sizeof(struct br__pictures), "files", &dataset->state);
+  if (status == BR_OK) status = add_file(dataset, path);
+  if (status == BR_OK) {
+    describe(dataset);
+    *out = dataset;
+  } else
+    br_dataset_close(dataset);
+  return status;
+}
