@@ -1,5 +1,6 @@
 /* MPI as the transport. Everything waits by testing and yielding, so that ranks that share a core do not burn each other's time;
  * counts above INT_MAX go in pieces. */
+#include "cluster/board.h"
 #include "cluster/comm.h"
 
 #include <bramble/base/error.h>
@@ -21,6 +22,8 @@ struct mpi_comm {
   MPI_Comm world;
   bool crowded; /* more ranks on this machine than cores */
   MPI_Request pending[BR_COMM_PENDING];
+  struct br_board *board; /* NULL: ranks on several machines, or a system that allows none */
+  int spins;
 };
 
 static struct mpi_comm *mpi(struct br_comm *comm) { return (struct mpi_comm *)(void *)comm; }
@@ -48,9 +51,18 @@ static int finish(struct br_comm *comm, MPI_Request *request, const char *doing)
   return BR_OK;
 }
 
+/* Between looks at the board. Others may wait for messages that MPI moves only when it is called. */
+static void idle(void *arg) {
+  struct mpi_comm *comm = arg;
+  int flag;
+  if (comm->spins++ < 200) return;
+  MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, comm->world, &flag, MPI_STATUS_IGNORE);
+  sched_yield();
+}
+
 static int slot(struct br_comm *comm, int *request) {
   for (int i = 0; i < BR_COMM_PENDING; i++)
-    if (mpi(comm)->pending[i] == MPI_REQUEST_NULL) {
+    if (mpi(comm)->pending[i] == MPI_REQUEST_NULL && !(mpi(comm)->board && br_board_has(mpi(comm)->board, i))) {
       *request = i;
       return BR_OK;
     }
@@ -62,16 +74,22 @@ static int reduce_start(struct br_comm *comm, void *x, size_t n, enum br_comm_ty
   const MPI_Datatype types[] = {MPI_INT64_T, MPI_INT32_T, MPI_FLOAT, MPI_INT64_T};
   MPI_Op op = type == BR_COMM_I64_MAX ? MPI_MAX : MPI_SUM;
   char *data = x;
+  BR_TRY(slot(comm, request));
+  mpi(comm)->spins = 0;
+  if (mpi(comm)->board && br_board_start(mpi(comm)->board, x, n, type, *request, idle, comm)) return BR_OK;
   for (; n > PIECE; n -= PIECE, data += PIECE * bytes[type]) {
     MPI_Request piece;
     BR_TRY(check(comm, MPI_Iallreduce(MPI_IN_PLACE, data, (int)PIECE, types[type], op, mpi(comm)->world, &piece), "all-reduce"));
     BR_TRY(finish(comm, &piece, "all-reduce"));
   }
-  BR_TRY(slot(comm, request));
   return check(comm, MPI_Iallreduce(MPI_IN_PLACE, data, (int)n, types[type], op, mpi(comm)->world, &mpi(comm)->pending[*request]), "all-reduce");
 }
 
-static int wait_for(struct br_comm *comm, int request) { return finish(comm, &mpi(comm)->pending[request], "waiting for other ranks"); }
+static int wait_for(struct br_comm *comm, int request) {
+  mpi(comm)->spins = 0;
+  if (mpi(comm)->board && br_board_finish(mpi(comm)->board, request, idle, comm)) return BR_OK;
+  return finish(comm, &mpi(comm)->pending[request], "waiting for other ranks");
+}
 
 static int progress(struct br_comm *comm) {
   for (int i = 0, done = 1; i < BR_COMM_PENDING && done; i++) /* a request that is done already moves nothing */
@@ -164,7 +182,25 @@ static void counter_close(struct br_counter *counter) {
   br_memory_free(window);
 }
 
-static void close_mpi(struct br_comm *comm) { MPI_Comm_free(&mpi(comm)->world); }
+static void close_mpi(struct br_comm *comm) {
+  br_board_close(mpi(comm)->board);
+  MPI_Comm_free(&mpi(comm)->world);
+}
+
+/* The ranks of one machine, if they are all. A board that one of them cannot have, none has. */
+static void open_board(struct mpi_comm *comm) {
+  struct br_board_place place = {.file = -1};
+  if (comm->base.size == 1 || comm->base.node_size != comm->base.size) return;
+  int have = comm->base.rank == 0 && br_board_make(comm->base.size, &place, &comm->board) == BR_OK, all = 0;
+  if (MPI_Bcast(&place, sizeof place, MPI_BYTE, 0, comm->world) != MPI_SUCCESS) return;
+  if (comm->base.rank != 0) have = br_board_join(comm->base.rank, comm->base.size, &place, &comm->board) == BR_OK;
+  if (MPI_Allreduce(&have, &all, 1, MPI_INT, MPI_MIN, comm->world) == MPI_SUCCESS && all) {
+    br_board_opened(comm->board);
+    return;
+  }
+  br_board_close(comm->board);
+  comm->board = NULL;
+}
 
 static const struct br_comm_ops ops = {
     .reduce_start = reduce_start,
@@ -218,6 +254,7 @@ int br_comm_open_mpi(MPI_Comm world, struct br_comm **out) {
   MPI_Comm_free(&node);
   comm->crowded = comm->base.node_size > br_cpu_count();
   comm->base.ops = &ops;
+  open_board(comm);
   *out = &comm->base;
   return BR_OK;
 }
