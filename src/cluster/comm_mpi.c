@@ -39,14 +39,18 @@ static int check(const struct br_comm *comm, int error, const char *doing) {
 
 /* Spins a little, then gives the core away between tests; where ranks outnumber cores it sleeps, since who only yields is given its share of time again and
  * again, and that is taken from those who work. */
+static void rest(const struct mpi_comm *comm, int spin) {
+  if (spin < 200) return;
+  if (comm->crowded && spin > 400)
+    nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
+  else
+    sched_yield();
+}
+
 static int finish(struct br_comm *comm, MPI_Request *request, const char *doing) {
   for (int spin = 0, done = 0; !done; spin++) {
     BR_TRY(check(comm, MPI_Test(request, &done, MPI_STATUS_IGNORE), doing));
-    if (done || spin < 200) continue;
-    if (mpi(comm)->crowded && spin > 400)
-      nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
-    else
-      sched_yield();
+    if (!done) rest(mpi(comm), spin);
   }
   return BR_OK;
 }
@@ -55,9 +59,8 @@ static int finish(struct br_comm *comm, MPI_Request *request, const char *doing)
 static void idle(void *arg) {
   struct mpi_comm *comm = arg;
   int flag;
-  if (comm->spins++ < 200) return;
-  MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, comm->world, &flag, MPI_STATUS_IGNORE);
-  sched_yield();
+  if (comm->spins >= 200) MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, comm->world, &flag, MPI_STATUS_IGNORE);
+  rest(comm, comm->spins++);
 }
 
 static int slot(struct br_comm *comm, int *request) {
