@@ -7,14 +7,8 @@
 #include <bramble/base/thread.h>
 
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define ROOM ((size_t)8 << 20) /* bytes of a slot; what is not used takes no memory */
 #define CHUNK 512              /* elements summed at a time */
@@ -34,7 +28,7 @@ struct request {
 };
 
 struct br_board {
-  int rank, size, file;
+  int rank, size;
   struct counts *counts; /* [size], then the slots */
   char *slots;
   int64_t begun, finished; /* requests */
@@ -43,58 +37,19 @@ struct br_board {
 };
 
 static size_t counts_bytes(int size) { return ((size_t)size * sizeof(struct counts) + 4095) / 4096 * 4096; }
-static size_t board_bytes(int size) { return counts_bytes(size) + (size_t)size * ROOM; }
+size_t br_board_bytes(int size) { return counts_bytes(size) + (size_t)size * ROOM; }
 
-static int attach(int rank, int size, int file, struct br_board **out) {
+int br_board_open(int rank, int size, void *memory, struct br_board **out) {
   struct br_board *board;
   BR_TRY(br_memory_alloc(1, sizeof *board, "board", &board));
-  void *memory = mmap(NULL, board_bytes(size), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-  if (memory == MAP_FAILED) {
-    br_memory_free(board);
-    BR_FAIL(BR_ERROR_COMM, "memory between ranks: %s", strerror(errno));
-  }
-  *board = (struct br_board){.rank = rank, .size = size, .file = file, .counts = memory, .slots = (char *)memory + counts_bytes(size)};
+  *board = (struct br_board){.rank = rank, .size = size, .counts = memory, .slots = (char *)memory + counts_bytes(size)};
   *out = board;
   return BR_OK;
 }
 
-int br_board_make(int size, struct br_board_place *place, struct br_board **out) {
-  *place = (struct br_board_place){.process = getpid(), .file = -1};
-  int file = memfd_create("bramble-board", MFD_CLOEXEC);
-  struct stat status;
-  if (file < 0 || ftruncate(file, (off_t)board_bytes(size)) != 0 || fstat(file, &status) != 0 || attach(0, size, file, out) != BR_OK) {
-    if (file >= 0) close(file);
-    BR_FAIL(BR_ERROR_COMM, "memory between ranks cannot be made");
-  }
-  place->file = file, place->inode = (int64_t)status.st_ino;
-  return BR_OK;
-}
+void br_board_clear(struct br_board *board) { memset((void *)board->counts, 0, counts_bytes(board->size)); }
 
-int br_board_join(int rank, int size, const struct br_board_place *place, struct br_board **out) {
-  char path[64];
-  struct stat status;
-  snprintf(path, sizeof path, "/proc/%lld/fd/%lld", (long long)place->process, (long long)place->file);
-  int file = place->file < 0 ? -1 : open(path, O_RDWR | O_CLOEXEC);
-  /* another container may count processes otherwise: it must be that very file */
-  bool same = file >= 0 && fstat(file, &status) == 0 && (int64_t)status.st_ino == place->inode && (size_t)status.st_size == board_bytes(size);
-  if (!same || attach(rank, size, file, out) != BR_OK) {
-    if (file >= 0) close(file);
-    BR_FAIL(BR_ERROR_COMM, "memory between ranks cannot be opened");
-  }
-  return BR_OK;
-}
-
-void br_board_opened(struct br_board *board) {
-  close(board->file);
-  board->file = -1;
-}
-
-void br_board_close(struct br_board *board) {
-  if (!board) return;
-  if (board->file >= 0) close(board->file);
-  munmap(board->counts, board_bytes(board->size));
-  br_memory_free(board);
-}
+void br_board_close(struct br_board *board) { br_memory_free(board); }
 
 enum count { WRITTEN, SUMMED, READ };
 

@@ -8,16 +8,11 @@
 
 struct br_board;
 
-/* Where the first rank's memory is found by the others. */
-struct br_board_place {
-  int64_t process, file, inode; /* file -1: there is none */
-};
-
-/* The first rank makes the memory for `size` ranks and tells `place` to the others, who open it. Both may fail where a system does not allow it: then the
- * ranks do without. The first rank's descriptor stays open until br_board_opened, which all call when all have opened it. */
-int br_board_make(int size, struct br_board_place *place, struct br_board **out);
-int br_board_join(int rank, int size, const struct br_board_place *place, struct br_board **out);
-void br_board_opened(struct br_board *board);
+/* Bytes of memory, seen by all of them, that `size` ranks need. */
+size_t br_board_bytes(int size);
+/* `memory` stays the caller's, until after the close. One rank clears it before the first sum of any. */
+int br_board_open(int rank, int size, void *memory, struct br_board **out);
+void br_board_clear(struct br_board *board);
 void br_board_close(struct br_board *board); /* NULL does nothing */
 
 /* As br_comm_reduce_start; false where the numbers have no room, which is so on all ranks or none. `idle` is called while it waits for other ranks. */

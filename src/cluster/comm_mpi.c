@@ -22,6 +22,7 @@ struct mpi_comm {
   MPI_Comm world;
   bool crowded; /* more ranks on this machine than cores */
   MPI_Request pending[BR_COMM_PENDING];
+  MPI_Win shared; /* the board's memory */
   struct br_board *board; /* NULL: ranks on several machines, or a system that allows none */
   int spins;
 };
@@ -187,20 +188,24 @@ static void counter_close(struct br_counter *counter) {
 
 static void close_mpi(struct br_comm *comm) {
   br_board_close(mpi(comm)->board);
+  if (mpi(comm)->shared != MPI_WIN_NULL) MPI_Win_free(&mpi(comm)->shared);
   MPI_Comm_free(&mpi(comm)->world);
 }
 
 /* The ranks of one machine, if they are all. A board that one of them cannot have, none has. */
 static void open_board(struct mpi_comm *comm) {
-  struct br_board_place place = {.file = -1};
-  if (comm->base.size == 1 || comm->base.node_size != comm->base.size) return;
-  int have = comm->base.rank == 0 && br_board_make(comm->base.size, &place, &comm->board) == BR_OK, all = 0;
-  if (MPI_Bcast(&place, sizeof place, MPI_BYTE, 0, comm->world) != MPI_SUCCESS) return;
-  if (comm->base.rank != 0) have = br_board_join(comm->base.rank, comm->base.size, &place, &comm->board) == BR_OK;
-  if (MPI_Allreduce(&have, &all, 1, MPI_INT, MPI_MIN, comm->world) == MPI_SUCCESS && all) {
-    br_board_opened(comm->board);
-    return;
-  }
+  const int rank = comm->base.rank, size = comm->base.size;
+  const size_t bytes = br_board_bytes(size);
+  void *memory = NULL;
+  MPI_Aint there = 0;
+  int unit, all = 0;
+  comm->shared = MPI_WIN_NULL;
+  if (size == 1 || comm->base.node_size != size) return;
+  int have = MPI_Win_allocate_shared(rank == 0 ? (MPI_Aint)bytes : 0, 1, MPI_INFO_NULL, comm->world, &memory, &comm->shared) == MPI_SUCCESS;
+  have = have && MPI_Win_shared_query(comm->shared, 0, &there, &unit, &memory) == MPI_SUCCESS && (size_t)there >= bytes;
+  have = have && br_board_open(rank, size, memory, &comm->board) == BR_OK;
+  if (have && rank == 0) br_board_clear(comm->board);
+  if (MPI_Allreduce(&have, &all, 1, MPI_INT, MPI_MIN, comm->world) == MPI_SUCCESS && all) return;
   br_board_close(comm->board);
   comm->board = NULL;
 }
