@@ -19,6 +19,7 @@ struct task {
   struct br_prepared *prepared;
   struct br_graph *net;    /* all of it */
   bool staged;
+  struct stages_places places; /* with --stages */
   struct br_dataset *data;
   struct br_loader *loader;
   struct br_team *team;
@@ -71,10 +72,8 @@ static int open_all(struct cli *cli, struct task *t) {
   struct br_loader_options loader = {0};
   struct br_dataset_options data = {.part = option_choice(o, "part") == 0 ? BR_DATA_TRAIN : BR_DATA_TEST, .whole = !option_given(o, "part"), .limit = (uint64_t)option_int(o, "limit"), .skip_bad = option_flag(o, "skip-bad"), .seed = 1};
   if (option_text(o, "out")) BR_TRY(br_file_check_writable(option_text(o, "out")));
-  t->staged = option_given(o, "stages");
-  BR_TRY(cli_open_team(cli, &t->team));
   if (t->staged) {
-    BR_TRY(stages_load(cli, o->subjects[0], &t->model));
+    BR_TRY(stages_load(cli, o->subjects[0], &t->places, &t->model));
     BR_TRY(setup_prepare(cli, (struct setup_use){br_stages_batch(), br_team_count(t->team), 1}, t->model, &t->prepared));
   } else
     BR_TRY(setup_open_prepared(cli, o->subjects[0], (struct setup_use){br_predictor_chunk(), 1, br_team_count(t->team)}, &t->model, &t->prepared));
@@ -217,6 +216,9 @@ static int open_journal(struct cli *cli, struct task *t) {
 }
 
 static int run(struct cli *cli, struct task *t) {
+  t->staged = option_given(&cli->options, "stages");
+  BR_TRY(br_comm_agree(cli->comm, cli_open_team(cli, &t->team)));
+  if (t->staged) BR_TRY(stages_probe(cli, br_team_count(t->team), &t->places));
   BR_TRY(br_comm_agree(cli->comm, open_all(cli, t)));
   BR_TRY(open_journal(cli, t));
   BR_TRY(br_comm_agree_equal(cli->comm, br_dataset_info(t->data)->fingerprint, "the data"));
@@ -245,6 +247,7 @@ int predict_data(struct cli *cli) {
   br_memory_free(t.label_of);
   br_memory_free(t.seconds);
   br_memory_free(t.rss);
+  br_memory_free(t.places.nodes);
   br_predictor_close(t.predictor);
   br_prepared_close(t.prepared);
   br_team_close(t.team);

@@ -7,10 +7,15 @@
 #include <bramble/net/model.h>
 #include <bramble/predict/stages.h>
 
-/* The stages of the model file for `n` places, by --memory; *stages of n (br_memory_free). `macs_per_second` of one place. */
-int stages_plan(struct cli *cli, const char *path, int n, double macs_per_second, struct br_stage **stages);
-/* This rank's part of the model by --stages. Collective. */
-int stages_load(struct cli *cli, const char *path, struct br_model **part);
+/* What a run's cuts go by: the ranks with their speeds and --memory, and the slowest wire from one to the next. */
+struct stages_places {
+  struct br_stage_node *nodes; /* per rank (br_memory_free) */
+  double bytes_per_second;
+};
+/* Measures it: a few milliseconds of products on `threads` threads' worth of every rank, and the wires. Collective. */
+int stages_probe(struct cli *cli, int threads, struct stages_places *places);
+/* This rank's part of the model by --stages. Not collective, but every rank finds the same cuts. */
+int stages_load(struct cli *cli, const char *path, const struct stages_places *places, struct br_model **part);
 
 /* bramble plan predict. Not collective. */
 int stages_print_plan(struct cli *cli);

@@ -144,6 +144,23 @@ int br_prepared_plan(const struct br_graph *graph, const struct br_prepare_optio
   return status;
 }
 
+int br_prepared_weights(const struct br_graph *graph, const struct br_prepare_options *options, size_t *bytes) {
+  struct br_prepared p = {.graph = graph, .exact = options->exact};
+  int status = find_layout(&p);
+  for (int i = 0; status == BR_OK && i < graph->n_nodes; i++) {
+    const struct br_node *node = &graph->nodes[i];
+    bytes[i] = 0;
+    if (p.folds[i].last) {
+      const struct br_conv_shape shape = shape_at(graph, i);
+      bytes[i] = (p.winograd[i] ? br_winograd_packed_floats(&shape) : br_infer_packed_floats(&shape)) * sizeof(float) + (size_t)shape.K * sizeof(float);
+    }
+    for (int q = node->first_param; q < node->first_param + node->n_params; q++)
+      if (p.kept[q] != BR_NOT_KEPT) bytes[i] += graph->params[q].count * sizeof(float);
+  }
+  free_layout(&p);
+  return status;
+}
+
 int br_prepared_open(const struct br_model *model, const struct br_prepare_options *options, struct br_prepared **out) {
   struct br_prepared *p;
   *out = NULL;

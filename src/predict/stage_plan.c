@@ -1,9 +1,10 @@
 /* Where to cut: dynamic programming over the places of the cuts. The time of a stage is its multiply-adds by its node's speed, or the sending of what
- * crosses its end, whichever is longer; its memory is its weights, the values that live at once, and two buffers at each end. */
+ * crosses its end, whichever is longer; its memory is its weights as they are packed, the values that live at once, and two buffers at each end. */
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
 #include <bramble/base/text.h>
 #include <bramble/net/cut.h>
+#include <bramble/net/prepare.h>
 #include <bramble/predict/stages.h>
 
 #include <math.h>
@@ -15,7 +16,7 @@
 struct cut_table {
   int start, end;
   double *macs;    /* of nodes before this one */
-  size_t *weights; /* bytes of parameters of nodes before this one */
+  size_t *weights; /* bytes of packed parameters of nodes before this one */
   size_t *live;    /* bytes of values that live while the node runs */
   size_t *cross;   /* bytes that cross a cut before the node */
   bool *allowed;   /* a cut before the node */
@@ -23,23 +24,28 @@ struct cut_table {
 
 static size_t value_bytes(const struct br_graph *graph, int v) { return br_shape_count(&graph->nodes[v].shape) * sizeof(float); }
 
-static int make_table(const struct br_graph *graph, struct cut_table *t, double *block) {
+static int make_table(const struct br_graph *graph, bool exact, struct cut_table *t, double *block) {
   size_t n = (size_t)graph->n_nodes + 1;
   *t = (struct cut_table){.start = graph->n_inputs, .end = br_cut_end(graph), .macs = block, .weights = (size_t *)(block + n), .live = (size_t *)(block + 2 * n), .cross = (size_t *)(block + 3 * n), .allowed = (bool *)(block + 4 * n)};
+  size_t *packed;
   int *list;
   BR_TRY(br_cut_allowed(graph, t->allowed));
-  BR_TRY(br_memory_alloc(n, sizeof *list, "plan", &list));
+  BR_TRY(br_memory_alloc(n, sizeof *packed + sizeof *list, "plan", &packed));
+  list = (int *)(packed + n);
+  int status = br_prepared_weights(graph, &(struct br_prepare_options){.exact = exact}, packed);
+  if (status != BR_OK) {
+    br_memory_free(packed);
+    return status;
+  }
   for (int i = t->start; i <= t->end; i++) {
     int values = i < t->end ? br_cut_values(graph, i, list) : 0;
     for (int k = 0; k < values; k++) t->cross[i] += value_bytes(graph, list[k]);
     if (i == t->end) break;
-    const struct br_node *node = &graph->nodes[i];
     t->live[i] = t->cross[i] + value_bytes(graph, i);
     t->macs[i + 1] = t->macs[i] + br_node_cost(graph, i).macs;
-    t->weights[i + 1] = t->weights[i];
-    for (int p = 0; p < node->n_params; p++) t->weights[i + 1] += graph->params[node->first_param + p].count * sizeof(float);
+    t->weights[i + 1] = t->weights[i] + packed[i];
   }
-  br_memory_free(list);
+  br_memory_free(packed);
   return BR_OK;
 }
 
@@ -81,14 +87,14 @@ static int search(const struct cut_table *t, int n, int batch, const struct br_s
   return 1;
 }
 
-int br_stages_plan(struct br_graph *graph, int n, int batch, const struct br_stage_node *nodes, double bytes_per_second, struct br_stage *stages) {
+int br_stages_plan(struct br_graph *graph, bool exact, int n, int batch, const struct br_stage_node *nodes, double bytes_per_second, struct br_stage *stages) {
   BR_TRY(br_graph_infer(graph, batch));
   struct cut_table table;
   double *block, *best = NULL;
   int *from = NULL;
   size_t places = (size_t)br_cut_end(graph) + 1;
   BR_TRY(br_memory_alloc(5 * ((size_t)graph->n_nodes + 1), sizeof *block, "plan", &block));
-  int status = make_table(graph, &table, block);
+  int status = make_table(graph, exact, &table, block);
   if (status == BR_OK) {
     int most = 1; /* stages: steps of the prepared net */
     for (int i = table.start + 1; i < table.end; i++) most += table.allowed[i];

@@ -24,6 +24,9 @@ struct br_prepared_bytes {
 };
 int br_prepared_plan(const struct br_graph *graph, const struct br_prepare_options *options, int N, int members, struct br_prepared_bytes *bytes);
 
+/* Bytes that each node's parameters take once they are packed, those of a group at its first node: bytes[n_nodes]. The graph is inferred. Errors: BR_ERROR_MEMORY. */
+int br_prepared_weights(const struct br_graph *graph, const struct br_prepare_options *options, size_t *bytes);
+
 const struct br_graph *br_prepared_graph(const struct br_prepared *prepared);
 /* Of the packed weights and of the parameters that are kept as they are. */
 size_t br_prepared_bytes(const struct br_prepared *prepared);

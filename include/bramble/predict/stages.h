@@ -12,15 +12,15 @@ struct br_stage_node {
 
 struct br_stage {
   int first, last;        /* nodes first .. last - 1 */
-  size_t parameter_bytes, run_bytes; /* weights, and what running takes beside them */
+  size_t parameter_bytes, run_bytes; /* packed weights, and what running takes beside them */
   size_t out_bytes;       /* that go to the next, a sample */
   double seconds;         /* expected, a sample */
 };
 
 /* Cuts the net into n stages, stage i for place i, so that the slowest stage is as fast as can be and every stage fits; never inside what a prepared net runs as one step, so that the
- * answers are those of the whole net, bit for bit. Its graph is inferred for batches of
+ * answers are those of the whole net, bit for bit. Memory is that of the net prepared with or without `exact`. Its graph is inferred for batches of
  * `batch`. Errors: BR_ERROR_MEMORY with the numbers where no cut fits; BR_ERROR_USAGE where the net has fewer nodes. */
-int br_stages_plan(struct br_graph *graph, int n, int batch, const struct br_stage_node *nodes, double bytes_per_second, struct br_stage *stages);
+int br_stages_plan(struct br_graph *graph, bool exact, int n, int batch, const struct br_stage_node *nodes, double bytes_per_second, struct br_stage *stages);
 /* Samples that are together in the pipeline: the batch of the plan. */
 int br_stages_batch(void);
 
