@@ -7,6 +7,12 @@ for key in '"problems":' '"gflops":' '"kernels":' '"program_sha256":"'"$(sha256s
   grep -qF "$key" alone.json || { echo "$key is missing: $(cat alone.json)"; exit 1; }
 done
 [ -z "$(ls -A | grep -v alone)" ] || { echo "something was left behind"; exit 1; }
+printf '# two\nno-such-host.invalid:4\n\n no-other.invalid slots=2\n' > alone.hosts
+"$build/bramble" doctor --hosts alone.hosts > reach.alone
+[ "$(grep -cE '^problem: (no-such-host|no-other).invalid: cannot be reached: ' reach.alone)" = 2 ] || fail "hosts: $(cat reach.alone)"
+: > alone.hosts
+"$build/bramble" doctor --hosts alone.hosts 2>&1 | grep -q 'has no hosts' || fail "no hosts"
+"$build/bramble" doctor --hosts none 2>&1 | grep -q 'none: cannot be read' || fail "no file of hosts"
 command -v mpiexec > /dev/null || exit 0
 mpiexec -n 3 "$build/bramble" doctor --json > three.json 2> err.txt || { cat err.txt; exit 1; }
 [ "$(wc -l < three.json)" = 1 ] && grep -q '"ranks":3,' three.json && [ "$(grep -o '"host":' three.json | wc -l)" -ge 1 ] || { cat three.json; exit 1; }

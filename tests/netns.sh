@@ -28,6 +28,7 @@ chmod +x enter
 pair() { UCX_TLS=tcp,self UCX_NET_DEVICES=wire FI_PROVIDER=tcp MPIR_CVAR_NOLOCAL=1 timeout 100 ip netns exec $a unshare -u sh -c "hostname $a; mpiexec -launcher ssh -launcher-exec $folder/enter -hosts 10.77.0.1,10.77.0.2 -n 2 $*"; }
 sent() { ip netns exec $a cat /proc/net/dev | awk '/wire:/ { print $10 }'; }
 pair "$build/bramble" doctor --json > doctor 2> err || skip "this mpiexec does not start ranks so: $(tail -1 err)"
+[ "$(grep -o '"interface":"wire"' doctor | wc -l)" = 2 ] || fail "doctor does not see the wire: $(cat doctor)"
 settings="train lenet --data shapes:1000,100 --epochs 3 --batch 128 --micro-batch 16 --threads 1 --json --quiet"
 before=$(sent)
 pair "$build/bramble" $settings --out real.safetensors > real

@@ -140,9 +140,17 @@ static void doctor(void **state) {
   strcpy(nodes[3].mpi, "Open MPI v4.1.4");
   nodes[3].ranks = 5;
   nodes[3].link.from_next = 5e7;
+  strcpy(nodes[1].interface, "wlan0");
+  nodes[1].wireless = true;
+  strcpy(nodes[2].interface, "eth0");
+  nodes[2].interface_mbit = 100;
+  strcpy(nodes[2].machine.libc, "glibc 2.31");
   r.sum_seconds = 0.5;
   assert_int_equal(br_doctor_judge(&r), BR_OK);
   expect_problem(&r, "pi2", "12 % slower than the others (10.5 against 12.0");
+  expect_problem(&r, "pi2", "MPI goes over WLAN (wlan0)");
+  expect_problem(&r, "pi3", "eth0 runs at 100 Mbit/s");
+  expect_problem(&r, "pi3", "glibc 2.31, but pi1 has ");
   expect_problem(&r, "pi2", "under-voltage now, throttled now");
   expect_problem(&r, "pi3", "12 MB a second to pi4: a link of 100 Mbit/s");
   expect_problem(&r, "pi3", "its clock is 40.0 s behind that of pi1");
@@ -152,7 +160,7 @@ static void doctor(void **state) {
   expect_problem(&r, "pi4", "5 ranks share 4 cores");
   expect_problem(&r, "pi4", "50 MB a second to pi1, much less");
   expect_problem(&r, "all", "a sum of 3 MB over all ranks takes 500.0 ms");
-  assert_int_equal(r.n_problems, 10);
+  assert_int_equal(r.n_problems, 13);
 }
 
 static void link_model(void **state) {

@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 static json_t *number(double x) { return isfinite(x) ? json_real(x) : json_null(); }
 
@@ -20,6 +21,9 @@ static json_t *node_json(const struct br_doctor_node *n) {
                            number(n->state.mhz), "mhz_limit", number(n->state.mhz_limit), "celsius", number(n->state.celsius), "throttled", throttled, "clock_ahead_seconds", n->clock_ahead, "program_sha256", n->program, "mpi", n->mpi, "link",
                            link);
   json_object_update(node, more);
+  json_object_set_new(node, "features", json_string(n->machine.features));
+  json_object_set_new(node, "interface", json_string(n->interface));
+  json_object_set_new(node, "interface_mbit", n->interface_mbit > 0 ? json_real(n->interface_mbit) : json_null());
   json_decref(more);
   return node;
 }
@@ -33,7 +37,7 @@ static json_t *report_json(const struct br_doctor_report *r) {
 
 static void print_table(const struct br_doctor_report *r) {
   printf("%-16s %5s %5s %-8s %8s %7s %10s %12s %6s %8s", "node", "ranks", "cores", "kernels", "GFLOP/s", "MHz", "free", "disk r/w", "deg C", "clock");
-  if (r->ranks > 1) printf(" %9s %19s", "latency", "to/from next, MB/s");
+  if (r->ranks > 1) printf(" %9s %19s %-10s", "latency", "to/from next, MB/s", "through");
   printf("\n");
   for (int i = 0; i < r->n_nodes; i++) {
     const struct br_doctor_node *n = &r->nodes[i];
@@ -42,12 +46,15 @@ static void print_table(const struct br_doctor_report *r) {
     if (isfinite(n->state.mhz)) snprintf(mhz, sizeof mhz, "%.0f", n->state.mhz);
     snprintf(disk, sizeof disk, "%.0f/%.0f", n->disk_read / 1e6, n->disk_write / 1e6);
     printf("%-16.16s %5d %5d %-8s %8.1f %7s %10s %12s %6s %+7.3fs", n->machine.host, n->ranks, n->machine.cores, n->machine.isa, n->gflops, mhz, br_text_bytes(n->machine.free_bytes, bytes), disk, heat, n->clock_ahead);
-    if (r->ranks > 1) printf(" %6.0f us %10.0f / %6.0f", 1e6 * n->link.latency, n->link.to_next / 1e6, n->link.from_next / 1e6);
+    if (r->ranks > 1) printf(" %6.0f us %10.0f / %6.0f %-10s", 1e6 * n->link.latency, n->link.to_next / 1e6, n->link.from_next / 1e6, n->interface[0] ? n->interface : "memory");
     printf("\n");
   }
   if (r->ranks > 1) printf("sum of 3 MB over %d ranks: %.2f ms; the links allow %.2f ms\n", r->ranks, 1e3 * r->sum_seconds, 1e3 * r->sum_limit);
-  const struct br_doctor_node *first = &r->nodes[0];
-  printf("%s, %s, %s, %s; program %.12s\n", first->machine.cpu, first->machine.kernel, first->machine.libc, first->mpi, first->program);
+  for (int i = 0; i < r->n_nodes; i++) { /* once for all that are alike */
+    const struct br_doctor_node *n = &r->nodes[i], *first = &r->nodes[0];
+    if (i > 0 && strcmp(n->machine.cpu, first->machine.cpu) == 0 && strcmp(n->machine.kernel, first->machine.kernel) == 0 && strcmp(n->machine.libc, first->machine.libc) == 0) continue;
+    printf("%s: %s (%s), %d bits, %s, %s, %s; program %.12s\n", n->machine.host, n->machine.cpu, n->machine.features, n->machine.bits, n->machine.kernel, n->machine.libc, n->mpi, n->program);
+  }
 }
 
 int cmd_doctor(struct cli *cli) {
@@ -55,7 +62,7 @@ int cmd_doctor(struct cli *cli) {
   struct br_doctor_report report;
   if (cli->options.n_subjects) BR_FAIL(BR_ERROR_USAGE, "bramble doctor takes no subject; start it alone, or with mpiexec on the hosts to examine");
   BR_TRY(cli_find_self(program, sizeof program));
-  BR_TRY(br_doctor_run(cli->comm, program, ".", &report));
+  BR_TRY(br_doctor_run(cli->comm, program, ".", option_text(&cli->options, "hosts"), &report));
   if (cli->speaks && option_flag(&cli->options, "json")) {
     cli_print_json(cli, report_json(&report));
   } else if (cli->speaks) {

@@ -132,7 +132,7 @@ struct rooms {
 
 static int open_rooms(int size, struct rooms *rooms, struct br_doctor_report *report) {
   size_t n = (size_t)size;
-  report->room = 12 * size + 4;
+  report->room = 14 * size + 4 + BR_DOCTOR_HOSTS;
   BR_TRY(br_memory_alloc(n, sizeof *rooms->ranks, "doctor", &rooms->ranks));
   BR_TRY(br_memory_alloc(n, sizeof *rooms->links, "doctor", &rooms->links));
   BR_TRY(br_memory_alloc(n, sizeof *rooms->clocks, "doctor", &rooms->clocks));
@@ -140,22 +140,34 @@ static int open_rooms(int size, struct rooms *rooms, struct br_doctor_report *re
   return br_memory_alloc((size_t)report->room, sizeof *report->problems, "doctor", &report->problems);
 }
 
-static int examine(struct br_comm *comm, const char *program, const char *folder, struct rooms *rooms, struct br_doctor_report *report) {
+/* The links, and on each rank through which interface that went. */
+static int measure_links(struct br_comm *comm, struct br_link *links, struct br_doctor_node *mine) {
+  struct br_doctor_traffic before, after;
+  br_doctor_traffic_read(&before);
+  BR_TRY(br_comm_barrier(comm)); /* all have read */
+  BR_TRY(br_link_probe(comm, links));
+  br_doctor_traffic_read(&after);
+  br_doctor_traffic_judge(&before, &after, mine);
+  return BR_OK;
+}
+
+static int examine(struct br_comm *comm, const char *program, const char *folder, const char *hosts, struct rooms *rooms, struct br_doctor_report *report) {
   struct br_doctor_node mine;
   BR_TRY(br_comm_agree(comm, open_rooms(br_comm_size(comm), rooms, report)));
   BR_TRY(examine_self(comm, program, folder, &mine));
-  BR_TRY(br_comm_allgather(comm, &mine, sizeof mine, rooms->ranks));
+  BR_TRY(br_comm_agree(comm, hosts && br_comm_rank(comm) == 0 ? br_doctor_reach(hosts, report) : BR_OK));
   BR_TRY(br_link_clock_offsets(comm, rooms->clocks));
-  BR_TRY(br_link_probe(comm, rooms->links));
+  BR_TRY(measure_links(comm, rooms->links, &mine));
+  BR_TRY(br_comm_allgather(comm, &mine, sizeof mine, rooms->ranks));
   BR_TRY(measure_sum(comm, rooms->links, report));
   group_nodes(rooms->ranks, br_comm_size(comm), rooms->links, rooms->clocks, report);
   return br_comm_agree(comm, br_doctor_judge(report));
 }
 
-int br_doctor_run(struct br_comm *comm, const char *program, const char *folder, struct br_doctor_report *report) {
+int br_doctor_run(struct br_comm *comm, const char *program, const char *folder, const char *hosts, struct br_doctor_report *report) {
   *report = (struct br_doctor_report){.ranks = br_comm_size(comm)};
   struct rooms rooms = {0};
-  int status = examine(comm, program, folder, &rooms, report);
+  int status = examine(comm, program, folder, hosts, &rooms, report);
   br_memory_free(rooms.ranks);
   br_memory_free(rooms.links);
   br_memory_free(rooms.clocks);

@@ -56,6 +56,23 @@ static void read_swap(struct br_machine *machine) {
   if (file) fclose(file);
 }
 
+/* Of the words that the kernel tells of the processor those that say how fast it may be. */
+static void read_features(char *text, size_t bytes) {
+  static const char *const words[] = {"sse4_2", "avx", "avx2", "fma", "avx512f", "avx512_vnni", "amx_tile", "asimd", "asimdhp", "asimddp", "sve"};
+  FILE *file = fopen("/proc/cpuinfo", "re");
+  char line[8192];
+  size_t used = 0;
+  text[0] = 0;
+  while (file && fgets(line, sizeof line, file)) {
+    if (strncmp(line, "flags", 5) != 0 && strncmp(line, "Features", 8) != 0) continue;
+    for (char *save, *word = strtok_r(line, " \t\n", &save); word; word = strtok_r(NULL, " \t\n", &save))
+      for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(word, words[i]) == 0 && used + strlen(word) + 2 < bytes) used += (size_t)snprintf(text + used, bytes - used, "%s%s", used ? " " : "", word);
+    break;
+  }
+  if (file) fclose(file);
+}
+
 void br_machine_read(struct br_machine *machine) {
   *machine = (struct br_machine){.cores = br_cpu_count(), .bits = (int)(8 * sizeof(void *))};
   struct utsname name;
@@ -68,6 +85,7 @@ void br_machine_read(struct br_machine *machine) {
 #endif
   snprintf(machine->cpu, sizeof machine->cpu, "%s", br_cpu_name());
   snprintf(machine->isa, sizeof machine->isa, "%s", br_cpu_level_name(br_cpu_level()));
+  read_features(machine->features, sizeof machine->features);
   read_line("/proc/device-tree/model", machine->cpu_model, sizeof machine->cpu_model);
   machine->memory_bytes = meminfo("MemTotal");
   machine->free_bytes = (double)br_memory_available_bytes();

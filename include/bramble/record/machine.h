@@ -8,6 +8,7 @@
 
 struct br_machine {
   char host[64], kernel[128], libc[64], cpu[128], isa[16]; /* isa: the kernels chosen */
+  char features[96];                                       /* instruction sets among those that matter here, as in "avx2 fma" or "asimd asimddp" */
   char cpu_model[64];                                      /* the board, as in "Raspberry Pi 4 Model B Rev 1.4", where it is known */
   int cores, bits;                                         /* cores this process may use */
   double memory_bytes, free_bytes, swap_bytes;             /* free: available to a new program */
