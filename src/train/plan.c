@@ -1,4 +1,5 @@
 /* The plan adds up what trainer.c, workers.c and evaluate.c will open, by the same functions that open it. */
+#include "train/buckets.h"
 #include "train/feed.h"
 #include "train/learner.h"
 #include "train/partition.h"
@@ -69,6 +70,13 @@ static int add_workers(const struct br_plan_request *request, struct br_train_pl
   return BR_OK;
 }
 
+/* All but the bucket of the first parameters. */
+static double early_share(size_t n) {
+  size_t border[BR_BUCKETS];
+  int buckets = br_buckets_cut(n, border);
+  return buckets > 1 ? 1 - (double)border[buckets - 1] / (double)n : 0;
+}
+
 static int add_gradients(const struct br_plan_request *request, struct br_train_plan *plan) {
   const struct br_train_options *o = request->options;
   const struct br_graph *graph = request->graph;
@@ -85,6 +93,7 @@ static int add_gradients(const struct br_plan_request *request, struct br_train_
   plan->bytes[BR_PLAN_OPTIMISER] += sizeof(float) * br_optimiser_state_floats(graph, &o->optimiser);
   int64_t at_once = (int64_t)groups * request->ranks;
   plan->side_by_side = at_once < per_step ? at_once : per_step;
+  plan->sum_early = early_share(graph->trained_floats);
   return BR_OK;
 }
 

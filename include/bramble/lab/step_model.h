@@ -1,5 +1,5 @@
 /* How long an epoch takes on so many nodes, before there are so many: the time of one unit, the units of a step dealt out to nodes and threads, and the sum
- * over the link after every step. Where weights are averaged, a part is a worker's work between two averages instead of a unit. */
+ * over the link after every step, of which a part hides behind the backward pass of the last units. Where weights are averaged, a part is a worker's work between two averages instead of a unit. */
 #ifndef BRAMBLE_LAB_STEP_MODEL_H
 #define BRAMBLE_LAB_STEP_MODEL_H
 
@@ -9,13 +9,14 @@ struct br_step_model {
   double part_seconds; /* of one part on one thread */
   int64_t parts, sums; /* parts between two sums, sums of an epoch */
   double sum_bytes;
+  double early;        /* share of a sum that can run while the last parts go backward */
   int threads;         /* of a node */
   double latency, bandwidth; /* seconds; bytes a second */
 };
 
 struct br_step_time {
   int nodes;
-  double compute, communicate, epoch; /* seconds of an epoch */
+  double compute, communicate, epoch; /* seconds of an epoch; communicate: what is not hidden */
   double speedup, efficiency;         /* over one node; efficiency from 0 to 1 */
   double sent_bytes;                  /* a node a step */
 };

@@ -38,6 +38,7 @@ struct br_train_plan {
   double macs;                        /* multiply-adds of one sample forward; training takes about three times that */
   int64_t units, steps;               /* of an epoch: micro-batches on all ranks and workers; optimiser steps */
   int64_t side_by_side;               /* units that run at the same time on all ranks */
+  double sum_early;                   /* share of a step's sum over ranks that can begin while the last units still go backward; 0 where weights are averaged */
 };
 
 /* Works out the plan. The graph is left inferred for a micro-batch. Errors: BR_ERROR_USAGE, BR_ERROR_DATA. Not collective. */
