@@ -7,7 +7,8 @@ python=${BRAMBLE_PYTHON:-python3}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
+# Some steps: statistics after a single one are so far from the values that engines differ from themselves.
 for net in lenet mobilenetv2 mobilenetv3-small resnet20; do
-  "$build/bramble" train $net --data shapes:32,8 --batch 8 --micro-batch 8 --epochs 1 --limit 8 --quiet --out $net.safetensors > train.log 2>&1 || { cat train.log; echo "FAILED: training $net"; exit 1; }
+  "$build/bramble" train $net --data shapes:64,8 --batch 8 --micro-batch 8 --epochs 1 --quiet --out $net.safetensors > train.log 2>&1 || { cat train.log; echo "FAILED: training $net"; exit 1; }
 done
 "$python" "$source/reference/onnx_check.py" "$build/bramble" ./*.safetensors || { echo "FAILED"; exit 1; }
