@@ -37,7 +37,7 @@ const struct option_row option_rows[] = {
     {"l1-ratio", OPTION_FLOAT, "1", 0, 1, NULL, TABLE_MODEL, "linear: L1 share of the elastic net's penalty (1: the lasso)", "--l1-ratio 0.5"},
     {"criterion", OPTION_CHOICE, "auto", 0, 0, "auto|gini|entropy|mse", TABLE_MODEL, "tree: impurity; gini and entropy make the target a category, for boost too", "--criterion entropy"},
     {"max-depth", OPTION_INT, "30", 1, 200, NULL, TABLE_MODEL, "trees: deepest node (boost: 6, or with --max-leaves 200)", "--max-depth 10"},
-    {"min-rows", OPTION_INT, "1", 1, 1e15, NULL, TABLE_MODEL, "trees: fewest rows of a leaf (boost: 20)", "--min-rows 2"},
+    {"min-rows", OPTION_INT, "1", 1, 1e15, NULL, TABLE_MODEL, "trees: fewest rows of a leaf (forest of classes: 5, boost: 20)", "--min-rows 2"},
     {"min-gain", OPTION_FLOAT, "0", 0, 1e300, NULL, TABLE_MODEL, "trees: what a split must take off the impurity, per row; boost: off the loss, in all", "--min-gain 0.01"},
     {"trees", OPTION_INT, "100", 1, 1e6, NULL, TABLE_MODEL, "forest: trees; boost: rounds, of one tree each, or one a class where there are more than two", "--trees 300"},
     {"extra", OPTION_FLAG, NULL, 0, 0, NULL, TABLE_MODEL, "forest: extremely randomised trees: all rows, random cuts", "--extra"},

@@ -94,7 +94,7 @@ static int learn_boost(struct cli *cli, struct br_team *team, const struct br_ta
 
 static int learn_trees(struct cli *cli, struct br_team *team, bool forest, const struct br_task *task, struct br_table_model **model, json_t *report) {
   const struct options *o = &cli->options;
-  struct br_tree_settings tree = {.criterion = (enum br_tree_criterion)option_choice(o, "criterion"), .max_depth = (int)option_int(o, "max-depth"), .min_rows = (uint64_t)option_int(o, "min-rows"), .min_gain = option_float(o, "min-gain"), .max_leaves = (size_t)option_int(o, "max-leaves"), .prune = option_float(o, "prune")};
+  struct br_tree_settings tree = {.criterion = (enum br_tree_criterion)option_choice(o, "criterion"), .max_depth = (int)option_int(o, "max-depth"), .min_rows = option_given(o, "min-rows") ? (uint64_t)option_int(o, "min-rows") : 0, .min_gain = option_float(o, "min-gain"), .max_leaves = (size_t)option_int(o, "max-leaves"), .prune = option_float(o, "prune")};
   if (!forest) return br_tree_train(cli->comm, team, task, &tree, model, report);
   struct br_forest_settings settings = {.tree = tree, .trees = (int)option_int(o, "trees"), .columns_share = option_given(o, "sample-columns") ? option_float(o, "sample-columns") : 0, .extra = option_flag(o, "extra")};
   BR_TRY(checkpoint_settings(o, &settings.checkpoint));

@@ -14,6 +14,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#define CLASS_LEAF_ROWS 5 /* with single rows in leaves, shares of classes are noise: log losses and AUCs are better with 5, accuracies the same */
+
 /* --- the model ----------------------------------------------------------------------------------------------------------- */
 
 static size_t forest_tensors(const struct br_table_model *model, struct br_tensor_entry *entries) { return br__trees_tensors(model->body, entries); }
@@ -181,7 +183,7 @@ static int grow(struct br_comm *comm, struct br_team *team, const struct br_task
   struct br__gathered rows = {0};
   struct growing g = {.task = task, .settings = settings, .rank = br_comm_rank(comm), .ranks = br_comm_size(comm)};
   int threads = br_team_count(team), status;
-  struct br__grow_settings grow_settings = {.criterion = criterion, .max_depth = settings->tree.max_depth, .min_rows = settings->tree.min_rows ? settings->tree.min_rows : 1, .min_gain = settings->tree.min_gain, .features = features_tried(task, settings, criterion), .extra = settings->extra, .seed = task->seed};
+  struct br__grow_settings grow_settings = {.criterion = criterion, .max_depth = settings->tree.max_depth, .min_rows = settings->tree.min_rows, .min_gain = settings->tree.min_gain, .features = features_tried(task, settings, criterion), .extra = settings->extra, .seed = task->seed};
   BR_TRY_GOTO(status, br__bins_find(comm, team, task, 65535, 4096, &bins), end);
   BR_TRY_GOTO(status, br__gather_rows(comm, team, task, &bins, &rows), end);
   struct br__grow_data data = {.n = rows.binned.rows, .p = task->n_features, .n_classes = br_table_categories(task->table, task->target), .bin = rows.binned.bin, .bins = &bins, .class_code = rows.class_code, .number = rows.number, .unit = rows.unit, .middle = rows.middle};
@@ -335,10 +337,12 @@ static int judge_out_of_bag(struct br_comm *comm, struct br_team *team, const st
 
 /* --- training ------------------------------------------------------------------------------------------------------------ */
 
-int br_forest_train(struct br_comm *comm, struct br_team *team, const struct br_task *task, const struct br_forest_settings *settings, struct br_table_model **out, json_t *report) {
+int br_forest_train(struct br_comm *comm, struct br_team *team, const struct br_task *task, const struct br_forest_settings *given, struct br_table_model **out, json_t *report) {
   enum br__criterion criterion = BR__MSE;
+  struct br_forest_settings chosen = *given, *settings = &chosen;
   *out = NULL;
   BR_TRY(br__tree_check(task, &settings->tree, &criterion));
+  if (settings->tree.min_rows == 0) settings->tree.min_rows = criterion == BR__MSE ? 1 : CLASS_LEAF_ROWS;
   if (settings->trees < 1 || settings->columns_share < 0 || settings->columns_share > 1) BR_FAIL(BR_ERROR_USAGE, "a forest has at least one tree, and tries a share of the columns from 0 to 1");
   BR_TRY(br_comm_agree(comm, check_memory(task, br_team_count(team), br_table_categories(task->table, task->target), features_tried(task, settings, criterion))));
   BR_TRY(grow(comm, team, task, settings, criterion, out));

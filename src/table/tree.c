@@ -63,7 +63,7 @@ void br__tree_keep_settings(struct br_table_model *model, const struct br_tree_s
   static const char *const names[] = {"entropy", "gini", "mse"};
   json_object_set_new(model->settings, "criterion", json_string(names[criterion]));
   json_object_set_new(model->settings, "max_depth", json_integer(settings->max_depth));
-  json_object_set_new(model->settings, "min_rows", json_integer((json_int_t)settings->min_rows));
+  json_object_set_new(model->settings, "min_rows", json_integer((json_int_t)(settings->min_rows ? settings->min_rows : 1)));
   json_object_set_new(model->settings, "min_gain", json_real(settings->min_gain));
   json_object_set_new(model->settings, "max_leaves", json_integer((json_int_t)settings->max_leaves));
   json_object_set_new(model->settings, "prune", json_real(settings->prune));

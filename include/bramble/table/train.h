@@ -55,7 +55,7 @@ enum br_tree_criterion { BR_TREE_AUTO, BR_TREE_GINI, BR_TREE_ENTROPY, BR_TREE_MS
 struct br_tree_settings {
   enum br_tree_criterion criterion; /* AUTO: gini for classes, mse for numbers */
   int max_depth;                    /* 1 to 200 */
-  uint64_t min_rows;                /* of a leaf, at least 1 */
+  uint64_t min_rows;                /* of a leaf; 0: 1, in forests of classes 5 */
   double min_gain;                  /* of a split: what it takes off the impurity, per row of the node (bits for entropy) */
   size_t max_leaves;                /* 0: any number; otherwise the splits of the largest gain times rows, from the root down */
   double prune;                     /* 0: none; otherwise impurity per row that each leaf more must take off, all told (cost-complexity pruning) */
