@@ -34,9 +34,12 @@ expect 3 "is a folder" train linear --data dir --target y
 expect 3 "none.csv: cannot be read" train linear --data none.csv --target y
 expect 3 "no file has such a name" train linear --data 'none-*.csv' --target y
 [ "$("$bramble" train linear --data long.csv --target y --bad-rows skip --json --quiet | grep -o '"bad_rows":2.*"rows":3')" ] || fail "rows that are skipped are not counted"
+cp text.csv closed.csv && chmod 0 closed.csv
 if [ "$(id -u)" != 0 ]; then
-  cp text.csv closed.csv && chmod 0 closed.csv
   expect 3 "closed.csv: cannot be read: Permission denied" train tree --data closed.csv --target y
+elif command -v setpriv >/dev/null && chmod 755 . && setpriv --reuid=65534 --regid=65534 --clear-groups test -x "$bramble"; then
+  setpriv --reuid=65534 --regid=65534 --clear-groups "$bramble" inspect closed.csv >/dev/null 2>why
+  [ $? = 3 ] && grep -q "closed.csv: cannot be read: Permission denied" why || fail "no permission: $(cat why)"
 else
   echo "root may read everything: no permission is not tried"
 fi
@@ -89,7 +92,7 @@ done
 for kind in linear mlp; do
   "$bramble" train $kind --data infinite.csv --target y 2>&1 >/dev/null | tail -n 1 | grep -q "column a holds infinite" || fail "$kind takes infinite values"
 done
-expect 0 "the feature a is infinite in 1 rows" train tree --data infinite.csv --target y
+expect 0 "the feature a is infinite in 1 row" train tree --data infinite.csv --target y
 expect 0 "the feature z is equal to the target y in every row" train tree --data copy.csv --target y
 for seed in 1 2 3 4 5 6 7 8 9 10 11 12; do
   "$bramble" train tree --data rare.csv --target k --split 0.6 --seed $seed 2> said >/dev/null || { grep -q "one class only" said || fail "seed $seed: $(cat said)"; }
@@ -123,4 +126,15 @@ if [ -c /dev/full ]; then
   "$bramble" predict m.safetensors --data small.csv --out /dev/stdout --quiet | grep -q '^prediction$' || fail "predictions do not go to a pipe"
 fi
 "$bramble" predict m.safetensors --data small.csv --out no/such/p.csv > /dev/null 2> why; [ $? = 1 ] && grep -q "no/such/p.csv: cannot be written" why || fail "a folder that is not there: $(cat why)"
+
+# what inspect says: dates as dates, first rows, suggestions
+printf 'id,when,n,c,v\n' > look.csv
+awk 'BEGIN { for (i = 0; i < 30; i++) printf "k%d,2018-06-%02d 17:05:00,%s,7,%s\n", i, 1 + i % 28, (i == 4 ? "1_000" : i / 2), (i % 9 ? i * 1.5 : "") }' >> look.csv
+"$bramble" inspect look.csv > look || fail "inspect"
+for part in "look.csv: 30 rows, 5 columns, separator comma, with a header" "^when  *date  *0  *28  *2018-06-01 17:05:00  *2018-06-28 17:05:00" "^k0  *2018-06-01 17:05:00  *0  *7  *-" "^id differs in nearly every row" \
+  "^when is a date: --date when" "^n is a category because of '1_000' in row 5" "^c has one value only" "^v is missing in 4 rows: --missing median"; do
+  grep -q -e "$part" look || fail "inspect does not say '$part': $(cat look)"
+done
+"$bramble" train linear --data look.csv --target v --features c,when,id --ridge 1 --date when --out look.safetensors --quiet >/dev/null 2>&1 || fail "training on parts of dates"
+"$bramble" predict look.safetensors --row id=k99,c=7,when=2018-06-03 --json | grep -q '"unknown_categories":1' || fail "an unknown category is not said of one row"
 exit $bad

@@ -349,32 +349,6 @@ int table_predict(struct cli *cli) {
   return status;
 }
 
-static int inspect_model(struct cli *cli) {
-  struct br_table_model *model;
-  BR_TRY(br_table_model_open(cli->options.subjects[0], &model));
-  json_t *report = br_table_model_describe(model);
-  char *text = option_flag(&cli->options, "json") ? NULL : br_table_model_text(model, 200);
-  if (report) table_report(cli, report);
-  if (text) printf("\n%s", text);
-  free(text);
-  br_table_model_close(model);
-  return BR_OK;
-}
-
-int table_inspect(struct cli *cli) {
-  if (table_is_model(cli->options.subjects[0])) return br_comm_agree(cli->comm, cli->speaks ? inspect_model(cli) : BR_OK);
-  struct br_csv_options csv;
-  struct br_team *team = NULL;
-  json_t *report = NULL;
-  int status = table_csv_options(cli, cli->options.subjects[0], &csv);
-  if (status == BR_OK) status = cli_open_team(cli, &team);
-  status = br_comm_agree(cli->comm, status);
-  if (status == BR_OK) status = br_table_inspect(cli->comm, team, &csv, &report);
-  if (status == BR_OK) table_report(cli, report);
-  br_team_close(team);
-  return status;
-}
-
 /* One rank's work, whatever others there are: they wait outside. */
 int table_pack(struct cli *cli, const char *path, const char *folder) {
   struct br_comm *self = NULL;

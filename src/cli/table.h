@@ -24,6 +24,8 @@ void table_report_rows(const struct br_task_data *data, json_t *report);
 void table_print(json_t *object);
 int table_report(struct cli *cli, json_t *report);
 
+/* How --separator, --header and so on say to read a file. */
+int table_csv_options(struct cli *cli, const char *path, struct br_csv_options *csv);
 /* Writes the table of a file as a folder of columns. Not collective. */
 int table_pack(struct cli *cli, const char *path, const char *folder);
 
@@ -31,7 +33,7 @@ int table_pack(struct cli *cli, const char *path, const char *folder);
 int table_train(struct cli *cli);
 int table_eval(struct cli *cli);
 int table_predict(struct cli *cli);
-int table_inspect(struct cli *cli);
+int table_inspect(struct cli *cli); /* inspect_table.c */
 
 /* Trains a model of that kind with the settings of the options. */
 int table_learn(struct cli *cli, struct br_team *team, enum br_table_model_kind kind, const struct br_task *task, struct br_table_model **model, json_t *report);

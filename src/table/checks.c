@@ -147,7 +147,7 @@ int br__warn_of_infinities(struct br_comm *comm, const struct br_task *task) {
   status = br_comm_agree(comm, status);
   if (status == BR_OK) status = br_comm_sum_i64(comm, count, task->n_features);
   for (size_t f = 0; status == BR_OK && br_comm_rank(comm) == 0 && f < task->n_features; f++)
-    if (count[f]) br_warn("the feature %s is infinite in %lld rows", br_table_name(task->table, task->features[f]), (long long)count[f]);
+    if (count[f]) br_warn("the feature %s is infinite in %lld row%s", br_table_name(task->table, task->features[f]), (long long)count[f], count[f] == 1 ? "" : "s");
   br_memory_free(x);
   br_memory_free(count);
   return status;

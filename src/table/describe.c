@@ -5,6 +5,7 @@
 #include <bramble/table/task.h>
 
 #include "bins.h"
+#include "date.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -134,6 +135,19 @@ static int report_categories(struct br_comm *comm, const struct br_table *t, siz
   return status;
 }
 
+/* A number as it is, a date as ISO text. */
+static json_t *value_json(enum br_column_type type, double x) {
+  if (!isfinite(x)) return json_null();
+  if (type != BR_COLUMN_DATE || fabs(x) > 1e15) return json_real(x);
+  int64_t seconds = (int64_t)floor(x), of_day = (seconds % 86400 + 86400) % 86400;
+  int part[BR__DATE_PARTS];
+  char text[64];
+  br__date_split(seconds, part);
+  int n = snprintf(text, sizeof text, "%04d-%02d-%02d", part[BR__DATE_YEAR], part[BR__DATE_MONTH], part[BR__DATE_DAY]);
+  if (of_day) snprintf(text + n, sizeof text - (size_t)n, " %02d:%02d:%02d", (int)(of_day / 3600), (int)(of_day / 60 % 60), (int)(of_day % 60));
+  return json_string(text);
+}
+
 static int report_column(struct br_comm *comm, const struct br_table *t, size_t column, json_t *into) {
   struct facts f;
   enum br_column_type type = br_table_type(t, column);
@@ -155,9 +169,9 @@ static int report_column(struct br_comm *comm, const struct br_table *t, size_t 
   if (type == BR_COLUMN_CATEGORY) return report_categories(comm, t, column, into);
   if (there == 0) return BR_OK;
   double mean = br_sum_value(&f.sum) / (double)there;
-  json_object_set_new(into, "low", isfinite(f.low) ? json_real(f.low) : json_null());
-  json_object_set_new(into, "high", isfinite(f.high) ? json_real(f.high) : json_null());
-  json_object_set_new(into, "mean", isfinite(mean) ? json_real(mean) : json_null());
+  json_object_set_new(into, "low", value_json(type, f.low));
+  json_object_set_new(into, "high", value_json(type, f.high));
+  json_object_set_new(into, "mean", value_json(type, mean));
   return BR_OK;
 }
 
@@ -172,7 +186,7 @@ static json_t *own_first_rows(const struct br_table *t) {
     enum br_column_type type = br_table_type(t, c);
     if (type != BR_COLUMN_TEXT) br_table_numbers(t, c, 0, x);
     for (size_t i = 0; i < n; i++) {
-      json_t *value = type == BR_COLUMN_TEXT ? json_string("...") : !isfinite(x[i]) ? json_null() : type == BR_COLUMN_CATEGORY ? text_json(br_table_category(t, c, (size_t)x[i])) : json_real(x[i]);
+      json_t *value = type == BR_COLUMN_TEXT ? json_string("...") : type == BR_COLUMN_CATEGORY && isfinite(x[i]) ? text_json(br_table_category(t, c, (size_t)x[i])) : value_json(type, x[i]);
       json_array_append_new(json_array_get(rows, i), value);
     }
   }
@@ -198,11 +212,27 @@ static int first_rows(struct br_comm *comm, const struct br_table *t, json_t **o
   return status;
 }
 
+/* What is worth doing about a column: a sentence, or none. */
+static json_t *suggestion(const struct br_table *t, const json_t *column) {
+  const char *name = json_string_value(json_object_get(column, "name")), *type = json_string_value(json_object_get(column, "type"));
+  const json_t *odd = json_object_get(column, "no_number"), *distinct = json_object_get(column, "distinct");
+  int64_t rows = (int64_t)br_table_rows(t), missing = json_integer_value(json_object_get(column, "missing")), kinds = json_is_integer(distinct) ? json_integer_value(distinct) : INT64_MAX;
+  if (odd) return json_sprintf("%s is a category because of '%s' in row %lld; where that is a mistake, --types %s=number names the row", name, json_string_value(json_object_get(odd, "text")), (long long)json_integer_value(json_object_get(odd, "row")), name);
+  if (strcmp(type, "text") == 0) return json_sprintf("%s has more than %d different texts: no model can use it", name, BR_CATEGORY_LIMIT);
+  if (missing == rows) return json_sprintf("%s is missing in every row: leave it out of --features", name);
+  if (kinds == 1 && missing == 0) return json_sprintf("%s has one value only: leave it out of --features", name);
+  if (strcmp(type, "category") == 0 && rows > 20 && kinds > rows / 2) return json_sprintf("%s differs in nearly every row: leave it out of --features", name);
+  if (strcmp(type, "date") == 0) return json_sprintf("%s is a date: --date %s makes columns of its year, month, day and weekday", name, name);
+  if (missing > 0) return json_sprintf("%s is missing in %lld row%s: --missing %s fills it, --drop-missing leaves the rows out", name, (long long)missing, missing == 1 ? "" : "s", strcmp(type, "category") == 0 ? "mode" : "median");
+  if (strcmp(type, "number") == 0 && kinds < 6 && rows > 20) return json_sprintf("%s has %lld different numbers: --types %s=category if they are names of classes", name, (long long)kinds, name);
+  return NULL;
+}
+
 int br_table_inspect(struct br_comm *comm, struct br_team *team, const struct br_csv_options *csv, json_t **report) {
   struct br_table *t;
   BR_TRY(br_table_read_csv(comm, team, csv, &t));
   char separator[2] = {br_table_separator(t), 0};
-  json_t *columns = json_array(), *root = json_pack("{s:I,s:s,s:b,s:o}", "rows", (json_int_t)br_table_rows(t), "separator", separator, "header", br_table_has_header(t), "columns", columns);
+  json_t *columns = json_array(), *suggestions = json_array(), *root = json_pack("{s:I,s:s,s:b,s:o}", "rows", (json_int_t)br_table_rows(t), "separator", separator, "header", br_table_has_header(t), "columns", columns);
   int status = BR_OK;
   if (br_table_is_libsvm(t)) json_object_set_new(root, "format", json_string("libsvm"));
   if (br_table_bad_rows(t)) json_object_set_new(root, "bad_rows", json_integer((json_int_t)br_table_bad_rows(t)));
@@ -213,7 +243,10 @@ int br_table_inspect(struct br_comm *comm, struct br_team *team, const struct br
     uint64_t row;
     const char *text = br_table_first_text(t, c, &row);
     if (text) json_object_set_new(column, "no_number", json_pack("{s:I,s:o}", "row", (json_int_t)row, "text", text_json(text)));
+    json_t *said = status == BR_OK ? suggestion(t, column) : NULL;
+    if (said) json_array_append_new(suggestions, said);
   }
+  json_object_set_new(root, "suggestions", suggestions);
   json_t *rows = NULL;
   if (status == BR_OK) status = first_rows(comm, t, &rows);
   json_object_set_new(root, "first_rows", rows);

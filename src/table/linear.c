@@ -209,7 +209,7 @@ static int report_statistics(const struct fit *fit, const struct br_table_model 
   }
   json_object_set_new(report, "t", weights_json(model, t));
   json_object_set_new(report, "p", weights_json(model, p));
-  double of_intercept = body->intercept[0] / body->intercept[1], p_of_intercept = br__student_p(of_intercept, freedom);
+  double of_intercept = body->intercept[1] > 0 ? body->intercept[0] / body->intercept[1] : NAN, p_of_intercept = br__student_p(of_intercept, freedom);
   json_object_set_new(report, "intercept_t", isfinite(of_intercept) ? json_real(of_intercept) : json_null());
   json_object_set_new(report, "intercept_p", isfinite(p_of_intercept) ? json_real(p_of_intercept) : json_null());
   br_memory_free(t);

@@ -324,6 +324,7 @@ static int answer_first(const struct br_table_model *model, const struct br_tabl
     br_table_model_predict(model, x, x + p);
     size_t best = likeliest(x + p, model->outputs);
     *report = row_report(model, x + p);
+    if (unknown) json_object_set_new(*report, "unknown_categories", json_integer((json_int_t)unknown));
     if (what & BR_PREDICT_EXPLANATION) status = add_explanation(model, best, x, *report);
     br_memory_free(x);
   }

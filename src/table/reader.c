@@ -18,6 +18,13 @@
 #define SAMPLE_BYTES ((size_t)256 << 10)
 #define NO_SEPARATOR '\x1f' /* of LIBSVM's lines, which are cut otherwise */
 
+/* The first text of a column in the sample, and its row counted from 1. */
+struct oddity {
+  char *text;
+  uint64_t row;
+  bool odd; /* most are numbers */
+};
+
 struct reader {
   struct br_comm *comm;
   struct br_team *team;
@@ -27,6 +34,7 @@ struct reader {
   struct br__slice *slices; /* this rank's */
   size_t n_slices, first_slice, all_slices;
   struct br__slicer *slicers; /* one per thread */
+  struct oddity *oddity; /* of each kept column, NULL for LIBSVM text */
   bool libsvm;
   bool again;                 /* some slice was read more than once: dictionaries hold texts no row has */
   char **all_names;
@@ -146,7 +154,11 @@ int br__table_check_name(const struct br_table *table, const char *name) {
   size_t n = 0, found;
   BR_TRY(br_memory_alloc(table->n_columns + table->n_file_names, sizeof *names, "column names", &names));
   for (size_t i = 0; i < table->n_file_names; i++) names[n++] = table->file_names[i];
-  for (size_t i = 0; i < table->n_columns; i++) names[n++] = table->columns[i].name;
+  for (size_t i = 0, of_file = n; i < table->n_columns; i++) {
+    bool there = false;
+    for (size_t k = 0; k < of_file && !there; k++) there = strcmp(names[k], table->columns[i].name) == 0;
+    if (!there) names[n++] = table->columns[i].name;
+  }
   int status = find_name(names, n, name, &found);
   br_memory_free(names);
   return status;
@@ -220,14 +232,24 @@ static enum br_column_type join_types(enum br_column_type a, enum br_column_type
 static void guess_types(struct reader *r, const unsigned char *text, const struct br_csv_scan *scan) {
   for (size_t c = 0; c < r->layout.n_columns; c++) {
     enum br_column_type type = BR_COLUMN_AUTO;
+    size_t number = 0, texts = 0, rows = 0;
     for (size_t row = r->table->header ? 1 : 0; row < scan->n_rows; row++) {
       size_t before = row ? scan->row[row - 1] - 1 : 0;
       if (scan->row[row] - 1 - before != r->layout.n_fields) continue;
       const unsigned char *start;
       size_t length, mark = before + r->layout.field[c];
       br_csv_field(text, scan->mark[mark] + 1, scan->mark[mark + 1], &start, &length);
-      type = join_types(type, br__value_type(start, length));
+      enum br_column_type own = br__value_type(start, length);
+      type = join_types(type, own);
+      rows++;
+      number += own == BR_COLUMN_NUMBER;
+      if (own == BR_COLUMN_CATEGORY && texts++ == 0) {
+        free(r->oddity[c].text);
+        r->oddity[c].text = strndup((const char *)start, length < 40 ? length : 40);
+        r->oddity[c].row = rows;
+      }
     }
+    r->oddity[c].odd = number > texts; /* few texts among numbers: worth saying */
     if (!r->layout.fixed[c]) r->layout.type[c] = type == BR_COLUMN_AUTO ? BR_COLUMN_NUMBER : type;
   }
 }
@@ -238,6 +260,7 @@ static int lay_out(struct reader *r, const unsigned char *text, const struct br_
   r->layout.n_fields = r->n_names;
   BR_TRY(choose_columns(r));
   BR_TRY(apply_choices(r));
+  BR_TRY(br_memory_alloc(r->layout.n_columns, sizeof *r->oddity, "columns", &r->oddity));
   guess_types(r, text, scan);
   return BR_OK;
 }
@@ -587,6 +610,11 @@ static int finish_table(struct reader *r) {
   for (size_t c = 0; c < t->n_columns; c++) {
     t->columns[c].type = r->layout.type[c];
     if (t->columns[c].type == BR_COLUMN_CATEGORY) BR_TRY(merge_categories(r, c));
+    if (r->oddity && r->oddity[c].odd && !t->columns[c].first_text && !r->layout.fixed[c]) {
+      t->columns[c].first_text = r->oddity[c].text;
+      t->columns[c].first_text_row = r->oddity[c].row;
+      r->oddity[c].text = NULL;
+    }
   }
   BR_TRY(br_memory_alloc(r->n_slices, sizeof *t->blocks, "table", &t->blocks));
   for (size_t i = 0; i < r->n_slices; i++) {
@@ -627,6 +655,8 @@ int br_table_read_csv(struct br_comm *comm, struct br_team *team, const struct b
   r.table->n_file_names = r.all_names ? r.n_names : 0;
   br_memory_free(r.slicers);
   br_memory_free(r.slices);
+  for (size_t c = 0; r.oddity && c < r.layout.n_columns; c++) free(r.oddity[c].text);
+  br_memory_free(r.oddity);
   br_memory_free(r.layout.field);
   br_memory_free(r.layout.type);
   br_memory_free(r.layout.fixed);

@@ -31,7 +31,7 @@ enum { BR_PREDICT_PROBABILITIES = 1, BR_PREDICT_EXPLANATION = 2 };
 int br_table_predict_csv(struct br_comm *comm, struct br_team *team, const struct br_table_model *model, const struct br_table *table, unsigned what, const char *path, uint64_t *unknown);
 
 /* The answer for one row written as "year=2015,odometer=60000,fuel=gas": features not named are missing. *report gets
- * prediction, for classes probability and probabilities {class: p} of the ten likeliest, and with BR_PREDICT_EXPLANATION explanation {base, score,
+ * prediction, unknown_categories where some are (they count as missing), for classes probability and probabilities {class: p} of the ten likeliest, and with BR_PREDICT_EXPLANATION explanation {base, score,
  * features {name: share}}. Not collective. */
 int br_table_predict_row(const struct br_table_model *model, const char *row, unsigned what, json_t **report);
 

@@ -53,7 +53,8 @@ int br_table_read_typed(struct br_comm *comm, struct br_team *team, const struct
  * it, and the columns of the formula `where` (NULL: none). Errors: BR_ERROR_DATA naming all the columns that the file lacks. Collective. */
 int br_table_read_for(struct br_comm *comm, struct br_team *team, const struct br_table_model *model, const struct br_csv_options *csv, const char *where, struct br_table **out);
 
-/* What is in a file: columns with type, missing, distinct (numbers: up to 65,536), lowest, highest, mean, and the first rows. Collective. */
+/* What is in a file: columns with type, missing, distinct (numbers: up to 65,536), lowest, highest, mean (dates as ISO text), the commonest categories, why a column that
+ * holds numbers is a category (no_number: row, text); the first rows; and suggestions, sentences about columns. Collective. */
 int br_table_inspect(struct br_comm *comm, struct br_team *team, const struct br_csv_options *csv, json_t **report);
 
 #endif
