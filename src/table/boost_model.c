@@ -13,9 +13,8 @@ static size_t scores_of(const struct br_table_model *model) { return model->outp
 
 static size_t boost_tensors(const struct br_table_model *model, struct br_tensor_entry *entries) {
   const struct br__boost *body = model->body;
-  size_t n = br__trees_tensors(body->trees, entries);
-  entries[n++] = (struct br_tensor_entry){.name = "base", .type = BR_F64, .dims = 1, .shape = {body->n_scores}, .data = body->base};
-  return n;
+  entries[0] = (struct br_tensor_entry){.name = "base", .type = BR_F64, .dims = 1, .shape = {body->n_scores}, .data = body->base};
+  return 1 + br__trees_tensors(body->trees, entries + 1);
 }
 
 static void boost_free(struct br_table_model *model) {

@@ -210,19 +210,19 @@ void br__tree_size(const struct br__trees *t, size_t tree, size_t *depth, size_t
 size_t br__trees_tensors(const struct br__trees *t, struct br_tensor_entry *e) {
   size_t n = 0;
 #define TENSOR(field, dtype, count) e[n++] = (struct br_tensor_entry){.name = #field, .type = dtype, .dims = 1, .shape = {count}, .data = t->field}
-  TENSOR(root, BR_I32, t->n_trees);
-  TENSOR(feature, BR_I32, t->n_nodes);
-  TENSOR(threshold, BR_F64, t->n_nodes);
-  TENSOR(left, BR_I32, t->n_nodes);
-  TENSOR(right, BR_I32, t->n_nodes);
-  TENSOR(flags, BR_U8, t->n_nodes);
-  TENSOR(rows, BR_I64, t->n_nodes);
+  TENSOR(threshold, BR_F64, t->n_nodes); /* the widest first, so that all lie aligned in the file and are read where it is mapped */
   TENSOR(gain, BR_F64, t->n_nodes);
   TENSOR(value, BR_F64, t->n_nodes);
+  TENSOR(rows, BR_I64, t->n_nodes);
   TENSOR(set, BR_I64, t->n_nodes);
-  TENSOR(sets, BR_U8, t->set_bytes);
   TENSOR(first_count, BR_I64, t->n_nodes + 1);
+  TENSOR(root, BR_I32, t->n_trees);
+  TENSOR(feature, BR_I32, t->n_nodes);
+  TENSOR(left, BR_I32, t->n_nodes);
+  TENSOR(right, BR_I32, t->n_nodes);
   TENSOR(counts, BR_I32, 2 * t->n_counts);
+  TENSOR(flags, BR_U8, t->n_nodes);
+  TENSOR(sets, BR_U8, t->set_bytes);
 #undef TENSOR
   return n;
 }
