@@ -95,7 +95,6 @@ static double first_number(const char *text) {
 
 /* The shell with a command, in a process group of its own, its output into `to`; 0 if it cannot be started. */
 static pid_t start_shell(const char *command, int to) {
-  extern char **environ;
   char *argv[] = {"sh", "-c", (char *)(uintptr_t)command, NULL}; /* is only read */
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
