@@ -187,6 +187,7 @@ int br__libsvm_take(struct br__slicer *s, struct br__slice *slice, size_t *rows,
 
 void br__libsvm_column(const struct br__slicer *s, size_t column, size_t rows) {
   const struct br__libsvm *p = s->libsvm;
+  if (rows == 0) return; /* nor is there memory */
   memset(s->digits, 0, rows * sizeof *s->digits);
   memset(s->scale, 0, rows * sizeof *s->scale);
   for (size_t i = p->first[column]; i < p->first[column + 1]; i++) {
