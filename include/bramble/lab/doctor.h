@@ -36,8 +36,7 @@ struct br_doctor_report {
 };
 
 /* Examines all nodes; `program` is the running program's file, `folder` where the disk is tried, `hosts` a file of hosts that are tried to be reached (NULL: none). The
- * report is complete on rank 0. Errors: BR_ERROR_COMM,
- * BR_ERROR_MEMORY, BR_ERROR_DATA for a file of hosts that cannot be read; what cannot be examined is a problem in the report, not an error. Collective. */
+ * report is complete on rank 0. Errors: BR_ERROR_COMM, BR_ERROR_MEMORY, BR_ERROR_DATA for a file of hosts that cannot be read; what cannot be examined is a problem in the report, not an error. Collective. */
 int br_doctor_run(struct br_comm *comm, const char *program, const char *folder, const char *hosts, struct br_doctor_report *report);
 void br_doctor_free(struct br_doctor_report *report);
 
