@@ -33,8 +33,6 @@ uint64_t br_comm_bytes_sent(const struct br_comm *comm) { return comm->bytes_sen
 int br_comm_reduce_start(struct br_comm *comm, void *x, size_t n, enum br_comm_type type, int *request) {
   *request = -1;
   if (!comm->ops || n == 0) return BR_OK;
-  size_t bytes = n * (type == BR_COMM_I64 || type == BR_COMM_I64_MAX ? 8 : 4);
-  comm->bytes_sent += 2 * bytes * (size_t)(comm->size - 1) / (size_t)comm->size;
   return comm->ops->reduce_start(comm, x, n, type, request);
 }
 

@@ -2,6 +2,7 @@
  * counts above INT_MAX go in pieces. */
 #include "cluster/board.h"
 #include "cluster/comm.h"
+#include "cluster/packed_mpi.h"
 
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
@@ -16,6 +17,7 @@
 #include <time.h>
 
 #define PIECE ((size_t)1 << 28) /* elements or bytes of one MPI call */
+#define LEAST_PACKED ((size_t)4096) /* numbers; fewer are sooner summed than packed */
 
 struct mpi_comm {
   struct br_comm base;
@@ -24,6 +26,7 @@ struct mpi_comm {
   MPI_Request pending[BR_COMM_PENDING];
   MPI_Win shared; /* the board's memory */
   struct br_board *board; /* NULL: ranks on several machines, or a system that allows none */
+  struct br_packed *packed; /* where there is no board */
   int spins;
 };
 
@@ -66,7 +69,7 @@ static void idle(void *arg) {
 
 static int slot(struct br_comm *comm, int *request) {
   for (int i = 0; i < BR_COMM_PENDING; i++)
-    if (mpi(comm)->pending[i] == MPI_REQUEST_NULL && !(mpi(comm)->board && br_board_has(mpi(comm)->board, i))) {
+    if (mpi(comm)->pending[i] == MPI_REQUEST_NULL && !(mpi(comm)->board && br_board_has(mpi(comm)->board, i)) && !(mpi(comm)->packed && br_packed_has(mpi(comm)->packed, i))) {
       *request = i;
       return BR_OK;
     }
@@ -80,6 +83,8 @@ static int reduce_start(struct br_comm *comm, void *x, size_t n, enum br_comm_ty
   char *data = x;
   BR_TRY(slot(comm, request));
   mpi(comm)->spins = 0;
+  if (mpi(comm)->packed && type == BR_COMM_I64 && n >= LEAST_PACKED) return br_packed_start(mpi(comm)->packed, x, n, *request);
+  comm->bytes_sent += 2 * n * bytes[type] * (size_t)(comm->size - 1) / (size_t)comm->size;
   if (mpi(comm)->board && br_board_start(mpi(comm)->board, x, n, type, *request, idle, comm)) return BR_OK;
   for (; n > PIECE; n -= PIECE, data += PIECE * bytes[type]) {
     MPI_Request piece;
@@ -89,13 +94,25 @@ static int reduce_start(struct br_comm *comm, void *x, size_t n, enum br_comm_ty
   return check(comm, MPI_Iallreduce(MPI_IN_PLACE, data, (int)n, types[type], op, mpi(comm)->world, &mpi(comm)->pending[*request]), "all-reduce");
 }
 
+static int finish_packed(struct br_comm *comm, int request) {
+  struct br_packed *packed = mpi(comm)->packed;
+  for (int spin = 0; !br_packed_done(packed, request); spin++) {
+    BR_TRY(br_packed_progress(packed));
+    rest(mpi(comm), spin);
+  }
+  comm->bytes_sent += br_packed_sent(packed);
+  return BR_OK;
+}
+
 static int wait_for(struct br_comm *comm, int request) {
   mpi(comm)->spins = 0;
+  if (mpi(comm)->packed && br_packed_has(mpi(comm)->packed, request)) return finish_packed(comm, request);
   if (mpi(comm)->board && br_board_finish(mpi(comm)->board, request, idle, comm)) return BR_OK;
   return finish(comm, &mpi(comm)->pending[request], "waiting for other ranks");
 }
 
 static int progress(struct br_comm *comm) {
+  if (mpi(comm)->packed) BR_TRY(br_packed_progress(mpi(comm)->packed));
   for (int i = 0, done = 1; i < BR_COMM_PENDING && done; i++) /* a request that is done already moves nothing */
     if (mpi(comm)->pending[i] != MPI_REQUEST_NULL) /* MPI_Request_get_status keeps it for the wait that will come */
       BR_TRY(check(comm, MPI_Request_get_status(mpi(comm)->pending[i], &done, MPI_STATUS_IGNORE), "progress"));
@@ -188,6 +205,7 @@ static void counter_close(struct br_counter *counter) {
 
 static void close_mpi(struct br_comm *comm) {
   br_board_close(mpi(comm)->board);
+  br_packed_close(mpi(comm)->packed);
   if (mpi(comm)->shared != MPI_WIN_NULL) MPI_Win_free(&mpi(comm)->shared);
   MPI_Comm_free(&mpi(comm)->world);
 }
@@ -263,6 +281,8 @@ int br_comm_open_mpi(MPI_Comm world, struct br_comm **out) {
   comm->crowded = comm->base.node_size > br_cpu_count();
   comm->base.ops = &ops;
   open_board(comm);
-  *out = &comm->base;
-  return BR_OK;
+  int status = comm->board || comm->base.size == 1 ? BR_OK : br_packed_open(comm->world, &comm->packed);
+  if (status != BR_OK) br_comm_close(&comm->base);
+  *out = status == BR_OK ? &comm->base : NULL;
+  return status;
 }

@@ -73,7 +73,8 @@ int br_counter_open(struct br_comm *comm, struct br_counter **out);
 int br_counter_next(struct br_counter *counter, int64_t step, int64_t *old);
 void br_counter_close(struct br_counter *counter);
 
-/* Payload bytes this rank has sent so far (for reports; sums count 2 (p - 1) / p of their size). */
+/* Payload bytes this rank has sent so far (for reports). Sums count 2 (p - 1) / p of their size; long ones of int64 between machines what was sent of them,
+ * which is fewer: see src/cluster/pack.h. */
 uint64_t br_comm_bytes_sent(const struct br_comm *comm);
 
 #endif

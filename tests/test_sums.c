@@ -1,0 +1,80 @@
+/* Sums of all kinds and sizes over the ranks this is started on, several at once, waited for in and out of order, other messages between. Alone it is a test of
+ * one rank; sums.sh starts it on several. */
+#include <bramble/base/error.h>
+#include <bramble/base/memory.h>
+#include <bramble/base/random.h>
+#include <bramble/cluster/start.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define AT_ONCE 5
+#define ROUNDS 60
+#define MOST 200000
+
+static struct br_comm *comm;
+
+/* What a rank adds at place i of sum q: as wide as the place says, so that widths change within a sum. */
+static int64_t put(int rank, int q, size_t i) {
+  uint64_t x = ((uint64_t)i * 0x9E3779B97F4A7C15u + (uint64_t)q * 0xD1B54A32D192ED03u) ^ (uint64_t)rank * 0x8CB92BA72F3D8DD7u;
+  x ^= x >> 29;
+  x *= 0xBF58476D1CE4E5B9u;
+  return (int64_t)x >> (8 + i / 500 % 50);
+}
+
+static int64_t expected(int q, size_t i, enum br_comm_type type) {
+  uint64_t sum = 0;
+  int64_t most = INT64_MIN;
+  for (int r = 0; r < br_comm_size(comm); r++) {
+    sum += (uint64_t)put(r, q, i);
+    if (put(r, q, i) > most) most = put(r, q, i);
+  }
+  return type == BR_COMM_I64_MAX ? most : (int64_t)sum;
+}
+
+static void test_many_at_once(void **state) {
+  (void)state;
+  struct br_random random = br_random_open(4, BR_RANDOM_TEST, 0, 0);
+  int64_t *x[AT_ONCE];
+  for (int k = 0; k < AT_ONCE; k++) assert_int_equal(br_memory_alloc(MOST, sizeof *x[k], "numbers", &x[k]), BR_OK);
+  for (int round = 0, q = 0; round < ROUNDS; round++) {
+    const int count = 1 + (int)br_random_below(&random, AT_ONCE), turn = (int)br_random_below(&random, (uint32_t)count);
+    size_t n[AT_ONCE];
+    enum br_comm_type type[AT_ONCE];
+    int request[AT_ONCE];
+    for (int k = 0; k < count; k++) {
+      n[k] = br_random_below(&random, br_random_below(&random, 3) ? 9000 : MOST);
+      type[k] = br_random_below(&random, 4) ? BR_COMM_I64 : BR_COMM_I64_MAX;
+      for (size_t i = 0; i < n[k]; i++) x[k][i] = put(br_comm_rank(comm), q + k, i);
+      assert_int_equal(br_comm_reduce_start(comm, x[k], n[k], type[k], &request[k]), BR_OK);
+    }
+    for (uint32_t i = br_random_below(&random, 4); i > 0; i--) assert_int_equal(br_comm_progress(comm), BR_OK);
+    for (int k = 0; k < count; k++) {
+      const int at = (k + turn) % count;
+      assert_int_equal(br_comm_wait(comm, request[at]), BR_OK);
+      for (size_t i = 0; i < n[at]; i += 1 + i % 7) assert_true(x[at][i] == expected(q + at, i, type[at]));
+    }
+    int64_t last = round;
+    assert_int_equal(br_comm_broadcast(comm, &last, sizeof last, round % br_comm_size(comm)), BR_OK);
+    assert_true(last == round);
+    q += count;
+  }
+  for (int k = 0; k < AT_ONCE; k++) br_memory_free(x[k]);
+}
+
+int main(int argc, char **argv) {
+  if (br_cluster_start(&argc, &argv, &comm) != BR_OK) {
+    fprintf(stderr, "%s\n", br_error_message());
+    return 1;
+  }
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_many_at_once)};
+  int failed = cmocka_run_group_tests(tests, NULL, NULL);
+  if (failed) br_cluster_abort(1); /* the other ranks may wait */
+  if (br_comm_rank(comm) == 0) printf("%d ranks on %d machines, %.0f MB sent\n", br_comm_size(comm), br_comm_size(comm) / br_comm_node_size(comm), (double)br_comm_bytes_sent(comm) / 1e6);
+  br_cluster_stop(comm, 0);
+  return 0;
+}
