@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #define AT_ONCE 5
-#define ROUNDS 60
+#define ROUNDS 25
 #define MOST 200000
 
 static struct br_comm *comm;
