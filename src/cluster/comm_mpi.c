@@ -17,7 +17,7 @@
 #include <time.h>
 
 #define PIECE ((size_t)1 << 28) /* elements or bytes of one MPI call */
-#define LEAST_PACKED ((size_t)4096) /* numbers; fewer are sooner summed than packed */
+#define LEAST_PACKED ((size_t)8192) /* numbers; fewer are sooner summed than packed */
 
 struct mpi_comm {
   struct br_comm base;
@@ -83,7 +83,10 @@ static int reduce_start(struct br_comm *comm, void *x, size_t n, enum br_comm_ty
   char *data = x;
   BR_TRY(slot(comm, request));
   mpi(comm)->spins = 0;
-  if (mpi(comm)->packed && type == BR_COMM_I64 && n >= LEAST_PACKED) return br_packed_start(mpi(comm)->packed, x, n, *request);
+  if (mpi(comm)->packed && type == BR_COMM_I64 && n >= LEAST_PACKED) {
+    br_packed_start(mpi(comm)->packed, x, n, *request);
+    return BR_OK;
+  }
   comm->bytes_sent += 2 * n * bytes[type] * (size_t)(comm->size - 1) / (size_t)comm->size;
   if (mpi(comm)->board && br_board_start(mpi(comm)->board, x, n, type, *request, idle, comm)) return BR_OK;
   for (; n > PIECE; n -= PIECE, data += PIECE * bytes[type]) {
@@ -94,25 +97,18 @@ static int reduce_start(struct br_comm *comm, void *x, size_t n, enum br_comm_ty
   return check(comm, MPI_Iallreduce(MPI_IN_PLACE, data, (int)n, types[type], op, mpi(comm)->world, &mpi(comm)->pending[*request]), "all-reduce");
 }
 
-static int finish_packed(struct br_comm *comm, int request) {
-  struct br_packed *packed = mpi(comm)->packed;
-  for (int spin = 0; !br_packed_done(packed, request); spin++) {
-    BR_TRY(br_packed_progress(packed));
-    rest(mpi(comm), spin);
-  }
-  comm->bytes_sent += br_packed_sent(packed);
-  return BR_OK;
-}
-
 static int wait_for(struct br_comm *comm, int request) {
   mpi(comm)->spins = 0;
-  if (mpi(comm)->packed && br_packed_has(mpi(comm)->packed, request)) return finish_packed(comm, request);
+  if (mpi(comm)->packed && br_packed_has(mpi(comm)->packed, request)) {
+    int status = br_packed_wait(mpi(comm)->packed, request);
+    comm->bytes_sent += br_packed_sent(mpi(comm)->packed);
+    return status;
+  }
   if (mpi(comm)->board && br_board_finish(mpi(comm)->board, request, idle, comm)) return BR_OK;
   return finish(comm, &mpi(comm)->pending[request], "waiting for other ranks");
 }
 
 static int progress(struct br_comm *comm) {
-  if (mpi(comm)->packed) BR_TRY(br_packed_progress(mpi(comm)->packed));
   for (int i = 0, done = 1; i < BR_COMM_PENDING && done; i++) /* a request that is done already moves nothing */
     if (mpi(comm)->pending[i] != MPI_REQUEST_NULL) /* MPI_Request_get_status keeps it for the wait that will come */
       BR_TRY(check(comm, MPI_Request_get_status(mpi(comm)->pending[i], &done, MPI_STATUS_IGNORE), "progress"));
@@ -281,7 +277,7 @@ int br_comm_open_mpi(MPI_Comm world, struct br_comm **out) {
   comm->crowded = comm->base.node_size > br_cpu_count();
   comm->base.ops = &ops;
   open_board(comm);
-  int status = comm->board || comm->base.size == 1 ? BR_OK : br_packed_open(comm->world, &comm->packed);
+  int status = comm->board || comm->base.size == 1 ? BR_OK : br_packed_open(comm->world, comm->crowded, &comm->packed);
   if (status != BR_OK) br_comm_close(&comm->base);
   *out = status == BR_OK ? &comm->base : NULL;
   return status;

@@ -1,5 +1,6 @@
-/* Sums of int64 between machines, packed (pack.h): about half the bytes of MPI_Allreduce, the same sums. Each rank sums one share of the numbers: it is sent the others' numbers there and sends all of them the sums, so that every rank sends and
- * receives 2 (p - 1) / p of the numbers, for any p (Thakur, Rabenseifner, Gropp 2005). Private to the room; one thread of a rank at a time. */
+/* Sums of int64 between machines, packed (pack.h): about half the bytes of MPI_Allreduce, the same sums. Each rank sums one share of the numbers: it is sent the
+ * others' numbers there and sends all of them the sums, so that every rank sends and receives 2 (p - 1) / p of the numbers, for any p (Thakur, Rabenseifner,
+ * Gropp 2005). A thread of its own moves the messages while the caller computes: without one, MPI stands still until it is called. Private to the room. */
 #ifndef CLUSTER_PACKED_MPI_H
 #define CLUSTER_PACKED_MPI_H
 
@@ -8,19 +9,15 @@
 
 struct br_packed;
 
-/* `world` stays the caller's; its messages with tags from BR_PACKED_TAG on are this object's. */
-#define BR_PACKED_TAG 1000
-int br_packed_open(MPI_Comm world, struct br_packed **out);
+/* With messages of its own beside those of `world`. *out is NULL where this MPI allows no second thread; `crowded`: ranks outnumber cores. Collective. */
+int br_packed_open(MPI_Comm world, bool crowded, struct br_packed **out);
 void br_packed_close(struct br_packed *packed); /* NULL does nothing */
 
 /* As br_comm_reduce_start with BR_COMM_I64; `request` is the caller's number for it, 0 .. BR_COMM_PENDING - 1, not in use. */
-int br_packed_start(struct br_packed *packed, int64_t *x, size_t n, int request);
-/* Is it begun and not yet found done? */
+void br_packed_start(struct br_packed *packed, int64_t *x, size_t n, int request);
+/* Is it begun and not yet waited for? */
 bool br_packed_has(const struct br_packed *packed, int request);
-/* Moves all on. */
-int br_packed_progress(struct br_packed *packed);
-/* Is it done? If so, its number is free again. */
-bool br_packed_done(struct br_packed *packed, int request);
+int br_packed_wait(struct br_packed *packed, int request);
 /* Bytes sent since the last call. */
 uint64_t br_packed_sent(struct br_packed *packed);
 

@@ -37,7 +37,7 @@ int br_cluster_start(int *argc, char ***argv, struct br_comm **out) {
   if (ranks == 0) return br_comm_open_self(out);
 #ifdef BR_HAVE_MPI
   int provided;
-  if (MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS) BR_FAIL(BR_ERROR_COMM, "MPI did not start under %s", launcher);
+  if (MPI_Init_thread(argc, argv, MPI_THREAD_MULTIPLE, &provided) != MPI_SUCCESS) BR_FAIL(BR_ERROR_COMM, "MPI did not start under %s", launcher);
   BR_TRY(br_comm_open_mpi(MPI_COMM_WORLD, out));
   int size = br_comm_size(*out);
   if (size != ranks)
