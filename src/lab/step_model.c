@@ -12,6 +12,7 @@
 #include <strings.h>
 
 #define BACKWARD (2.0 / 3.0) /* of a unit's time: two products for the forward pass' one */
+#define MOVED 0.5           /* of what the link could carry in that time: MPI moves messages only when it is asked, between operators (measured, docs/results/published.md) */
 
 /* Matrix products of one core in GFLOP/s, as tuned libraries reach them. */
 static const struct node_kind {
@@ -109,7 +110,7 @@ static double compute_seconds(const struct br_step_model *m, int nodes) { return
 static double sum_seconds(const struct br_step_model *m, int nodes) {
   double whole = br_link_sum_model(nodes, m->sum_bytes, m->latency, m->bandwidth);
   int64_t parts = ceil_div(m->parts, nodes), members = parts < m->threads ? m->threads / (parts < 1 ? 1 : parts) : 1;
-  return whole - fmin(m->early * whole, BACKWARD * m->part_seconds / (double)members);
+  return whole - fmin(m->early * whole, MOVED * BACKWARD * m->part_seconds / (double)members);
 }
 
 struct br_step_time br_step_model_time(const struct br_step_model *m, int nodes) {
