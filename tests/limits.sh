@@ -32,7 +32,7 @@ run: train lenet --data shapes:40,20 --epochs 1 --threads 1 --json
 metrics: {loss: {json: loss}}
 E2
 mkdir bin
-printf '#!/bin/sh\n[ "$1 $2" = "-n 2" ] || exit 9\nshift 2\necho srun >> "%s/started"\nexec mpiexec -n 2 "$@"\n' "$folder" > bin/srun
+printf '#!/bin/sh\n[ "$2 $3" = "-n 2" ] || exit 9\necho "$1" >> "%s/started"\nshift 3\necho srun >> "%s/started"\nexec mpiexec -n 2 "$@"\n' "$folder" "$folder" > bin/srun
 printf '#!/bin/sh\necho "$@" >> "%s/started"\n[ "$1" != --version ] || echo "mpiexec (Open MPI) 4.1.4"\necho "{\\"loss\\":1}"\n' "$folder" > bin/mpiexec
 chmod +x bin/*
 echo node1 > "my hosts"
@@ -42,7 +42,7 @@ grep -q '"not_held":"cores and memory are held on the sweep.s own machine only"'
 rm bin/mpiexec
 if command -v mpiexec > /dev/null && [ "$(nproc)" -ge 2 ]; then
   PATH="$folder/bin:$PATH" "$build/bramble" sweep ranks.yaml --launcher srun --again all --quiet > out
-  grep -q '^ok ' out && grep -q srun started || fail "srun: $(cat out)"
+  grep -q '^ok ' out && grep -q srun started && grep -q '^--mpi=pmi' started || fail "srun: $(cat out)"
 fi
 "$build/bramble" sweep ranks.yaml --hosts none 2>&1 | grep -q -- '--hosts none: cannot be read' || fail "no hosts"
 "$build/bramble" sweep ranks.yaml --hosts none --launcher srun 2>&1 | grep -q 'write the hosts into its command' || fail "hosts and launcher"

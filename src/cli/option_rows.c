@@ -140,7 +140,7 @@ const struct option_row option_rows[] = {
     {"view", OPTION_TEXT, NULL, 0, 0, "PORT", FOR_TRAIN | FOR_SWEEP, "serve a page on the run while it goes on, for this machine only; ADDRESS:PORT lets others read it", "--view 8080"},
     {"watts", OPTION_TEXT, NULL, 0, 0, "COMMAND", FOR_TRAIN, "a command that prints the watts its machine takes now, asked once a second (default: RAPL or the Pi 5's power chip, where readable)", "--watts 'cat /run/watts'"},
     {"log-dir", OPTION_TEXT, NULL, 0, 0, "DIR", FOR_TRAIN, "also write TensorBoard events there: curves, times of ranks, histograms of weights, a sheet of the pictures", "--log-dir runs/a"},
-    {"launcher", OPTION_TEXT, NULL, 0, 0, "COMMAND", FOR_SWEEP, "how ranks are started; srun alone means srun -n {ranks} (default: mpiexec -n {ranks})", "--launcher 'srun --mpi=pmi2 -n {ranks}'"},
+    {"launcher", OPTION_TEXT, NULL, 0, 0, "COMMAND", FOR_SWEEP, "how ranks are started; srun alone means srun --mpi=pmi2 -n {ranks}, with Open MPI --mpi=pmix (default: mpiexec -n {ranks})", "--launcher 'srun --mpi=pmi2 -N {ranks} -n {ranks}'"},
     {"hosts", OPTION_TEXT, NULL, 0, 0, "FILE", FOR_SWEEP | FOR_DOCTOR, "machines, one a line: sweep has mpiexec start ranks on them, doctor tries whether they answer", "--hosts hosts"},
     {"json", OPTION_FLAG, NULL, 0, 0, NULL, FOR_ALL, "results as JSON on stdout, for programs", "--json"},
     {"quiet", OPTION_FLAG, NULL, 0, 0, NULL, FOR_ALL, "no progress and no notes on stderr", "--quiet"},

@@ -3,6 +3,7 @@
 #include <bramble/cluster/start.h>
 
 #include <stdlib.h>
+#include <string.h>
 #ifdef BR_HAVE_MPI
 #include <bramble/cluster/comm_mpi.h>
 
@@ -15,11 +16,12 @@
 #define FINALIZE_SECONDS 2
 #endif
 
+#define SRUN "srun"
 
 /* Ranks the launcher's environment speaks of; 0 without a launcher. */
 static int launched_ranks(const char **launcher) {
   static const char *const names[][2] = {
-      {"PMI_SIZE", "an mpiexec of MPICH's kind"}, {"OMPI_COMM_WORLD_SIZE", "Open MPI's mpiexec"}, {"MPI_LOCALNRANKS", "an mpiexec"}, {"SLURM_STEP_NUM_TASKS", "srun"}};
+      {"PMI_SIZE", "an mpiexec of MPICH's kind"}, {"OMPI_COMM_WORLD_SIZE", "Open MPI's mpiexec"}, {"MPI_LOCALNRANKS", "an mpiexec"}, {"SLURM_STEP_NUM_TASKS", SRUN}};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     const char *text = getenv(names[i][0]);
     int n = text ? atoi(text) : 0;
@@ -31,6 +33,17 @@ static int launched_ranks(const char **launcher) {
   return 0;
 }
 
+/* MPICH of Debian speaks PMI-2 to Slurm, Open MPI PMIx; srun's own default is neither. */
+const char *br_cluster_srun_option(void) {
+#if !defined(BR_HAVE_MPI)
+  return "";
+#elif defined(OPEN_MPI)
+  return "--mpi=pmix";
+#else
+  return "--mpi=pmi2";
+#endif
+}
+
 int br_cluster_start(int *argc, char ***argv, struct br_comm **out) {
   const char *launcher = NULL;
   int ranks = launched_ranks(&launcher);
@@ -40,6 +53,7 @@ int br_cluster_start(int *argc, char ***argv, struct br_comm **out) {
   if (MPI_Init_thread(argc, argv, MPI_THREAD_MULTIPLE, &provided) != MPI_SUCCESS) BR_FAIL(BR_ERROR_COMM, "MPI did not start under %s", launcher);
   BR_TRY(br_comm_open_mpi(MPI_COMM_WORLD, out));
   int size = br_comm_size(*out);
+  if (size != ranks && strcmp(launcher, SRUN) == 0) BR_FAIL(BR_ERROR_COMM, "srun started %d ranks but MPI sees %d: they do not find each other; start them with srun %s", ranks, size, br_cluster_srun_option());
   if (size != ranks)
     BR_FAIL(BR_ERROR_COMM, "%s started %d ranks but MPI sees %d: bramble is linked with another MPI; start it with that one's mpiexec", launcher, ranks, size);
   return BR_OK;

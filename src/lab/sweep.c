@@ -12,6 +12,7 @@
 #include <bramble/base/memory.h>
 #include <bramble/base/text.h>
 #include <bramble/base/thread.h>
+#include <bramble/cluster/start.h>
 #include <bramble/lab/sweep.h>
 #include <bramble/record/machine.h>
 #include <bramble/store/file.h>
@@ -491,7 +492,10 @@ static int choose_launcher(struct sweep *s) {
   if (o->launcher && o->hosts) BR_FAIL(BR_ERROR_USAGE, "--hosts is for mpiexec; with --launcher write the hosts into its command");
   s->far = o->launcher || o->hosts;
   if (o->launcher) {
-    snprintf(s->launcher, sizeof s->launcher, "%s", strcmp(o->launcher, "srun") == 0 ? "srun -n {ranks}" : o->launcher);
+    if (strcmp(o->launcher, "srun") == 0)
+      snprintf(s->launcher, sizeof s->launcher, "srun %s -n {ranks}", br_cluster_srun_option());
+    else
+      snprintf(s->launcher, sizeof s->launcher, "%s", o->launcher);
     if (!strstr(s->launcher, "{ranks}")) BR_FAIL(BR_ERROR_USAGE, "--launcher %s: {ranks} is missing, where the number of ranks goes", o->launcher);
     return BR_OK;
   }
