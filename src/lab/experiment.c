@@ -101,6 +101,12 @@ int br_experiment_expand(const struct br_experiment *e, const struct br_case *c,
   return status;
 }
 
+static const char *nearest_factor(const struct br_experiment *e, const char *name) {
+  const char *names[BR_MAX_FACTORS];
+  for (int i = 0; i < e->n_factors; i++) names[i] = e->factors[i].name;
+  return br_text_nearest(name, names, (size_t)e->n_factors);
+}
+
 struct case_names {
   const struct br_experiment *experiment;
   const struct br_case *c;
@@ -109,7 +115,10 @@ struct case_names {
 static bool case_lookup(void *arg, const char *name, bool base, struct br_value_or_text *value) {
   const struct case_names *names = arg;
   int factor = br_experiment_find_factor(names->experiment, name);
-  if (factor < 0 || base) return false;
+  if (factor < 0 || base) {
+    *value = (struct br_value_or_text){.text = base ? NULL : nearest_factor(names->experiment, name)};
+    return false;
+  }
   *value = br_expression_value(br_experiment_level(names->experiment, names->c, factor)->label);
   return true;
 }
@@ -122,6 +131,32 @@ int br_experiment_holds(const struct br_experiment *e, const struct br_case *c, 
   BR_TRY(br_expression_evaluate(condition, case_lookup, &names, &value));
   *holds = value.text ? value.text[0] != 0 : value.number != 0;
   return BR_OK;
+}
+
+int br_experiment_count(const struct br_experiment *e, const struct br_case *c, const char *what, const char *text, int *out) {
+  *out = 0;
+  if (!text) return BR_OK;
+  char *expanded, *end;
+  BR_TRY(br_experiment_expand(e, c, NULL, text, &expanded));
+  struct br_value_or_text v;
+  double value = strtod(expanded, &end);
+  int status = BR_OK;
+  if (*end) status = br_expression_evaluate(expanded, NULL, NULL, &v), value = status == BR_OK ? v.number : 0;
+  if (status == BR_OK && !(value >= 1 && value <= 100000 && value == floor(value))) status = br_error_set(BR_ERROR_USAGE, "%s: \"%s\" is not a number from 1 to 100000", what, expanded);
+  *out = status == BR_OK ? (int)value : 0;
+  free(expanded);
+  return status;
+}
+
+int br_experiment_bytes(const struct br_experiment *e, const struct br_case *c, const char *what, const char *text, double *out) {
+  *out = 0;
+  if (!text) return BR_OK;
+  char *expanded;
+  BR_TRY(br_experiment_expand(e, c, NULL, text, &expanded));
+  *out = br_text_parse_bytes(expanded);
+  int status = *out >= 1e6 ? BR_OK : br_error_set(BR_ERROR_USAGE, "%s: \"%s\" is not a size from 1 MB on, as in 1920MB", what, expanded);
+  free(expanded);
+  return status;
 }
 
 /* --- reading --- */
@@ -188,19 +223,22 @@ static int read_factors(struct br_experiment *e, const struct br_yaml *node, con
 static int factor_of(const struct br_experiment *e, const struct br_yaml *node, const char *name, int *out) {
   *out = br_experiment_find_factor(e, name);
   if (*out >= 0) return BR_OK;
-  const char *names[BR_MAX_FACTORS];
-  for (int i = 0; i < e->n_factors; i++) names[i] = e->factors[i].name;
-  const char *nearest = br_text_nearest(name, names, (size_t)e->n_factors);
+  const char *nearest = nearest_factor(e, name);
   return br_yaml_fail(e->file, node, "%s is not a factor%s%s%s", name, nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+}
+
+static const char *nearest_metric(const struct br_experiment *e, const char *name, bool or_factor) {
+  const char *names[256 + BR_MAX_FACTORS];
+  size_t n = 0;
+  for (int i = 0; i < e->n_metrics && n < 256; i++) names[n++] = e->metrics[i].name;
+  for (int i = 0; or_factor && i < e->n_factors; i++) names[n++] = e->factors[i].name;
+  return br_text_nearest(name, names, n);
 }
 
 static int metric_of(const struct br_experiment *e, const struct br_yaml *node, const char *name, int *out) {
   *out = br_experiment_find_metric(e, name);
   if (*out >= 0) return BR_OK;
-  const char *names[256];
-  size_t n = 0;
-  for (int i = 0; i < e->n_metrics && n < 256; i++) names[n++] = e->metrics[i].name;
-  const char *nearest = br_text_nearest(name, names, n);
+  const char *nearest = nearest_metric(e, name, false);
   return br_yaml_fail(e->file, node, "%s is not a metric%s%s%s", name, nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
 }
 
@@ -287,8 +325,9 @@ static int read_metric(struct br_experiment *e, const struct br_yaml *node, stru
 
 static bool formula_lookup(void *arg, const char *name, bool base, struct br_value_or_text *value) {
   const struct br_experiment *e = arg;
-  *value = (struct br_value_or_text){1, NULL};
-  return br_experiment_find_metric(e, name) >= 0 || (!base && br_experiment_find_factor(e, name) >= 0);
+  bool known = br_experiment_find_metric(e, name) >= 0 || (!base && br_experiment_find_factor(e, name) >= 0);
+  *value = known ? (struct br_value_or_text){1, NULL} : (struct br_value_or_text){0, nearest_metric(e, name, !base)};
+  return known;
 }
 
 static int read_metrics(struct br_experiment *e, const struct br_yaml *node) {
@@ -370,6 +409,8 @@ static int read_published_row(struct br_experiment *e, const struct br_yaml *nod
       row->factor[factor] = item->text;
       continue;
     }
+    const char *meant = br_experiment_find_metric(e, item->key) < 0 ? nearest_metric(e, item->key, true) : NULL;
+    if (meant) return br_yaml_fail(e->file, item, "%s is neither a factor nor a metric; did you mean %s?", item->key, meant);
     BR_TRY(metric_of(e, item, item->key, &metric));
     if (item->kind == BR_YAML_LIST) {
       BR_TRY(read_curve(e, item, &row->curve[metric]));
@@ -503,6 +544,13 @@ static int list_cases(struct br_experiment *e) {
 
 static int check_template(struct br_experiment *e, const struct br_yaml *place, const char *text, bool with_factors) {
   const struct br_named_text extra[] = {{"out", "out", NULL}, {"work", "work", NULL}, {"bramble", "bramble", NULL}, {"experiment", "experiment", NULL}, {NULL, NULL, NULL}};
+  char name[64];
+  for (const char *at = text; *at; at++) /* a wrong name in the text itself, to the letter */
+    if (placeholder(at, name) && !value_of(e, with_factors ? &e->cases[0] : NULL, extra, name)) {
+      struct br_yaml letter = br_yaml_letter(place, (size_t)(at - text));
+      unknown_name(e, name);
+      return at_place(e, &letter);
+    }
   for (int i = 0; i < (with_factors ? e->n_cases : 1); i++) {
     char *expanded;
     if (br_experiment_expand(e, with_factors ? &e->cases[i] : NULL, extra, text, &expanded) != BR_OK) return at_place(e, place);
@@ -511,17 +559,35 @@ static int check_template(struct br_experiment *e, const struct br_yaml *place, 
   return BR_OK;
 }
 
+/* The numbers of all cases. */
+static int check_count(struct br_experiment *e, const struct br_yaml *map, const char *key, const char *text) {
+  const struct br_yaml *place = br_yaml_get(map, key);
+  if (!place) return BR_OK;
+  BR_TRY(check_template(e, place, text, true));
+  for (int i = 0, count; i < e->n_cases; i++)
+    if (br_experiment_count(e, &e->cases[i], key, text, &count) != BR_OK) return at_place(e, place);
+  return BR_OK;
+}
+
+static int check_memory(struct br_experiment *e, const struct br_yaml *place) {
+  double bytes;
+  if (!place) return BR_OK;
+  BR_TRY(check_template(e, place, e->memory, true));
+  for (int i = 0; i < e->n_cases; i++)
+    if (br_experiment_bytes(e, &e->cases[i], "memory", e->memory, &bytes) != BR_OK) return at_place(e, place);
+  return BR_OK;
+}
+
 /* Commands and conditions, with the names of all cases filled in once. */
 static int check_texts(struct br_experiment *e, const struct br_yaml *root) {
   bool holds;
   for (int i = 0; i < e->n_prepare; i++) BR_TRY(check_template(e, e->prepare[i].place, e->prepare[i].text, false));
   for (int i = 0; i < e->n_steps; i++) BR_TRY(check_template(e, e->steps[i].place, e->steps[i].text, true));
-  if (br_yaml_get(root, "ranks")) BR_TRY(check_template(e, br_yaml_get(root, "ranks"), e->ranks, true));
-  if (br_yaml_get(root, "cores")) BR_TRY(check_template(e, br_yaml_get(root, "cores"), e->cores, true));
-  if (e->memory) BR_TRY(check_template(e, br_yaml_get(root, "memory"), e->memory, true));
-  const struct br_yaml *simulate = br_yaml_get(root, "simulate");
-  if (e->nodes) BR_TRY(check_template(e, br_yaml_get(simulate, "nodes"), e->nodes, true));
-  if (e->node_threads) BR_TRY(check_template(e, br_yaml_get(simulate, "threads"), e->node_threads, true));
+  BR_TRY(check_count(e, root, "ranks", e->ranks));
+  BR_TRY(check_count(e, root, "cores", e->cores));
+  BR_TRY(check_memory(e, br_yaml_get(root, "memory")));
+  BR_TRY(check_count(e, br_yaml_get(root, "simulate"), "nodes", e->nodes));
+  BR_TRY(check_count(e, br_yaml_get(root, "simulate"), "threads", e->node_threads));
   const struct br_yaml *rivals = br_yaml_get(root, "rivals"), *plots = br_yaml_get(root, "plots");
   for (int i = 0; i < e->n_rivals; i++) {
     BR_TRY(check_template(e, br_yaml_get(&rivals->items[i], "run"), e->rivals[i].command, true));

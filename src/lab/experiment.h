@@ -123,4 +123,9 @@ int br_experiment_expand(const struct br_experiment *experiment, const struct br
 /* Whether a condition holds for a case; NULL always does. */
 int br_experiment_holds(const struct br_experiment *experiment, const struct br_case *c, const char *condition, bool *holds);
 
+/* A number of a case, 1 to 100,000, or bytes from 1 MB on ("1920MB"): `text` with names filled in and, of a number, worked out. 0 where text is NULL. `what` stands
+ * in the message. */
+int br_experiment_count(const struct br_experiment *experiment, const struct br_case *c, const char *what, const char *text, int *out);
+int br_experiment_bytes(const struct br_experiment *experiment, const struct br_case *c, const char *what, const char *text, double *out);
+
 #endif

@@ -27,8 +27,9 @@ static bool truth(value v) { return v.text ? v.text[0] != 0 : v.number != 0; }
 
 static int look_up(const struct evaluation *x, const struct br_expression_node *name, bool base, value *v) {
   if (name->kind != BR_EXPRESSION_NAME) return br_expression_fail(x->e, name->at, "a name was expected");
-  if (!x->lookup || !x->lookup(x->arg, name->text, base, v)) return br_expression_fail(x->e, name->at, "nothing is called %.100s", name->text);
-  return BR_OK;
+  *v = (value){0, NULL};
+  if (x->lookup && x->lookup(x->arg, name->text, base, v)) return BR_OK;
+  return br_expression_fail(x->e, name->at, "nothing is called %.100s%s%s%s", name->text, v->text ? "; did you mean " : "", v->text ? v->text : "", v->text ? "?" : "");
 }
 
 static bool compare(enum br_expression_kind kind, value a, value b) {

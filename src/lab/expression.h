@@ -11,7 +11,8 @@ struct br_value_or_text {
   const char *text;
 };
 
-/* Who knows the names. `base` is true inside base(...). Returns false for a name that is not known; a value that is missing is NaN. NULL: no names. */
+/* Who knows the names. `base` is true inside base(...). Returns false for a name that is not known, with
+ * value->text the one that may have been meant, or NULL; a value that is missing is NaN. NULL: no names. */
 typedef bool br_expression_lookup(void *arg, const char *name, bool base, struct br_value_or_text *value);
 
 /* Evaluates `text` (base/expression.h), in which base(name) is the one function. Texts are equal or not; a comparison where one side is no number is one

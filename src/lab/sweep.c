@@ -61,32 +61,6 @@ struct sweep {
 
 /* --- jobs --- */
 
-static int expand_count(const struct sweep *s, const struct br_case *c, const char *what, const char *text, int *out) {
-  *out = 0;
-  if (!text) return BR_OK;
-  char *expanded, *end;
-  BR_TRY(br_experiment_expand(s->experiment, c, NULL, text, &expanded));
-  struct br_value_or_text v;
-  double value = strtod(expanded, &end);
-  int status = BR_OK;
-  if (*end) status = br_expression_evaluate(expanded, NULL, NULL, &v), value = status == BR_OK ? v.number : 0;
-  if (status == BR_OK && !(value >= 1 && value <= 100000 && value == floor(value))) status = br_error_set(BR_ERROR_USAGE, "%s: \"%s\" is not a number from 1 to 100000", what, expanded);
-  *out = status == BR_OK ? (int)value : 0;
-  free(expanded);
-  return status;
-}
-
-static int expand_bytes(const struct sweep *s, const struct br_case *c, double *bytes) {
-  char *expanded;
-  *bytes = 0;
-  if (!s->experiment->memory) return BR_OK;
-  BR_TRY(br_experiment_expand(s->experiment, c, NULL, s->experiment->memory, &expanded));
-  *bytes = br_text_parse_bytes(expanded);
-  int status = *bytes >= 1e6 ? BR_OK : br_error_set(BR_ERROR_USAGE, "memory: \"%s\" is not a size from 1 MB on, as in 1920MB", expanded);
-  free(expanded);
-  return status;
-}
-
 /* The commands with factors and variables filled in and folders left open, as one text that names the measurement. */
 static int hash_command(const struct sweep *s, const struct job *job, const char *text, uint64_t *hash) {
   static const struct br_named_text open[] = {{"out", "OUT", NULL}, {"work", "WORK", NULL}, {"bramble", "BRAMBLE", NULL}, {"experiment", "EXPERIMENT", NULL}, {NULL, NULL, NULL}};
@@ -102,8 +76,8 @@ static int simulate_job(const struct sweep *s, struct job *job) {
   const struct br_experiment *e = s->experiment;
   const char *rest = strchr(s->options->simulate, ',');
   int threads;
-  BR_TRY(expand_count(s, job->c, "simulate: nodes", e->nodes ? e->nodes : e->ranks, &job->nodes));
-  BR_TRY(expand_count(s, job->c, "simulate: threads", e->node_threads, &threads));
+  BR_TRY(br_experiment_count(e, job->c, "simulate: nodes", e->nodes ? e->nodes : e->ranks, &job->nodes));
+  BR_TRY(br_experiment_count(e, job->c, "simulate: threads", e->node_threads, &threads));
   size_t n = (size_t)snprintf(job->simulate, sizeof job->simulate, "nodes=%d", job->nodes);
   if (threads && !strstr(s->options->simulate, "threads=")) n += (size_t)snprintf(job->simulate + n, sizeof job->simulate - n, ",threads=%d", threads);
   snprintf(job->simulate + n, sizeof job->simulate - n, "%s", rest ? rest : "");
@@ -116,9 +90,9 @@ static int simulate_job(const struct sweep *s, struct job *job) {
 static int open_job(struct sweep *s, const struct br_case *c, const struct br_rival *rival, struct job *job) {
   const struct br_experiment *e = s->experiment;
   *job = (struct job){.c = c, .rival = rival};
-  BR_TRY(expand_count(s, c, "ranks", e->ranks, &job->ranks));
-  BR_TRY(expand_count(s, c, "cores", e->cores, &job->cores));
-  BR_TRY(expand_bytes(s, c, &job->memory));
+  BR_TRY(br_experiment_count(e, c, "ranks", e->ranks, &job->ranks));
+  BR_TRY(br_experiment_count(e, c, "cores", e->cores, &job->cores));
+  BR_TRY(br_experiment_bytes(e, c, "memory", e->memory, &job->memory));
   if (s->most_nodes) BR_TRY(simulate_job(s, job));
   uint64_t hash = br_hash64(0, job->simulate, strlen(job->simulate));
   size_t used = rival ? (size_t)snprintf(job->label, sizeof job->label, "%s: ", rival->name) : 0;

@@ -64,6 +64,15 @@ static void place(struct br_yaml *to, const yaml_node_t *node) {
   to->column = (int)node->start_mark.column + 1;
 }
 
+/* Quotes are a letter on each side; escapes, folded lines and letters of several bytes make another length. */
+static void place_text(struct br_yaml *to, const yaml_node_t *node) {
+  yaml_scalar_style_t style = node->data.scalar.style;
+  size_t quote = style == YAML_SINGLE_QUOTED_SCALAR_STYLE || style == YAML_DOUBLE_QUOTED_SCALAR_STYLE;
+  if (node->start_mark.line != node->end_mark.line || node->end_mark.column - node->start_mark.column != node->data.scalar.length + 2 * quote) return;
+  to->text_line = to->line;
+  to->text_column = to->column + (int)quote;
+}
+
 static int copy_node(struct br_yaml_file *file, yaml_document_t *document, yaml_node_t *node, int depth, struct br_yaml *to);
 
 static int copy_map(struct br_yaml_file *file, yaml_document_t *document, yaml_node_t *node, int depth, struct br_yaml *to) {
@@ -100,6 +109,7 @@ static int copy_node(struct br_yaml_file *file, yaml_document_t *document, yaml_
   switch (node->type) {
     case YAML_SCALAR_NODE:
       to->kind = BR_YAML_TEXT;
+      place_text(to, node);
       return copy_text(file, node, &to->text);
     case YAML_SEQUENCE_NODE:
       return copy_list(file, document, node, depth, to);
@@ -110,6 +120,15 @@ static int copy_node(struct br_yaml_file *file, yaml_document_t *document, yaml_
   }
 }
 
+/* In the parser's words, but for the commonest mistake, and where the thing begins that does not end. */
+static int parse_fail(const struct br_yaml_file *file, const yaml_parser_t *parser, const unsigned char *text, size_t bytes) {
+  const struct br_yaml at = {.line = (int)parser->problem_mark.line + 1, .column = (int)parser->problem_mark.column + 1};
+  if (parser->problem_mark.index < bytes && text[parser->problem_mark.index] == '\t') return br_yaml_fail(file, &at, "a tab, which YAML does not take for spaces; indent with spaces");
+  if (!parser->problem) return br_yaml_fail(file, &at, "is not YAML");
+  if (!parser->context) return br_yaml_fail(file, &at, "%s", parser->problem);
+  return br_yaml_fail(file, &at, "%s, %s that begins in line %d, column %d", parser->problem, parser->context, (int)parser->context_mark.line + 1, (int)parser->context_mark.column + 1);
+}
+
 static int parse(struct br_yaml_file *file, const unsigned char *text, size_t bytes) {
   yaml_parser_t parser;
   yaml_document_t document;
@@ -117,8 +136,7 @@ static int parse(struct br_yaml_file *file, const unsigned char *text, size_t by
   yaml_parser_set_input_string(&parser, text, bytes);
   int status = BR_OK;
   if (!yaml_parser_load(&parser, &document)) {
-    struct br_yaml at = {.line = (int)parser.problem_mark.line + 1, .column = (int)parser.problem_mark.column + 1};
-    status = br_yaml_fail(file, &at, "%s%s%s", parser.problem ? parser.problem : "is not YAML", parser.context ? ", " : "", parser.context ? parser.context : "");
+    status = parse_fail(file, &parser, text, bytes);
   } else {
     yaml_node_t *root = yaml_document_get_root_node(&document);
     if (root)
@@ -192,10 +210,28 @@ int br_yaml_fail(const struct br_yaml_file *file, const struct br_yaml *node, co
   BR_FAIL(BR_ERROR_USAGE, "%s:%d:%d: %s", path_of(file), node->line, node->column, text);
 }
 
+struct br_yaml br_yaml_letter(const struct br_yaml *node, size_t at) {
+  struct br_yaml place = *node;
+  if (node->text_line) place.line = node->text_line, place.column = node->text_column + (int)at;
+  return place;
+}
+
 const struct br_yaml *br_yaml_get(const struct br_yaml *map, const char *key) {
   for (int i = 0; map && map->kind == BR_YAML_MAP && i < map->n; i++)
     if (strcmp(map->items[i].key, key) == 0) return &map->items[i];
   return NULL;
+}
+
+/* The word that was meant, or all that are possible. */
+static const char *name_nearest(const char *word, const char *const *words, size_t n, char mend[400]) {
+  const char *nearest = br_text_nearest(word, words, n);
+  if (nearest) {
+    snprintf(mend, 400, "did you mean %s?", nearest);
+    return mend;
+  }
+  snprintf(mend, 400, "possible are");
+  for (size_t k = 0; k < n; k++) snprintf(mend + strlen(mend), 400 - strlen(mend), "%s %s", k ? "," : "", words[k]);
+  return mend;
 }
 
 int br_yaml_check_keys(const struct br_yaml_file *file, const struct br_yaml *node, const char *const *keys, size_t n) {
@@ -204,11 +240,8 @@ int br_yaml_check_keys(const struct br_yaml_file *file, const struct br_yaml *no
     bool known = false;
     for (size_t k = 0; k < n; k++) known = known || strcmp(node->items[i].key, keys[k]) == 0;
     if (known) continue;
-    const char *nearest = br_text_nearest(node->items[i].key, keys, n);
-    if (nearest) return br_yaml_fail(file, &node->items[i], "%s is not known here; did you mean %s?", node->items[i].key, nearest);
-    char all[400] = "";
-    for (size_t k = 0; k < n; k++) snprintf(all + strlen(all), sizeof all - strlen(all), "%s%s", k ? ", " : "", keys[k]);
-    return br_yaml_fail(file, &node->items[i], "%s is not known here; possible are %s", node->items[i].key, all);
+    char mend[400];
+    return br_yaml_fail(file, &node->items[i], "%s is not known here; %s", node->items[i].key, name_nearest(node->items[i].key, keys, n, mend));
   }
   return BR_OK;
 }
@@ -241,6 +274,6 @@ int br_yaml_choice(const struct br_yaml_file *file, const struct br_yaml *map, c
       *out = i;
       return BR_OK;
     }
-  const char *nearest = br_text_nearest(text, words, (size_t)n);
-  return br_yaml_fail(file, br_yaml_get(map, key), "%s: %s is not possible%s%s%s", key, text, nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+  char mend[400];
+  return br_yaml_fail(file, br_yaml_get(map, key), "%s: %s is not possible; %s", key, text, name_nearest(text, words, (size_t)n, mend));
 }

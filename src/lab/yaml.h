@@ -13,6 +13,7 @@ struct br_yaml {
   const char *key;  /* its name in the map it is in, else NULL */
   const char *text; /* of BR_YAML_TEXT, else NULL */
   int line, column; /* of the key if there is one, from 1 */
+  int text_line, text_column; /* of the text's first letter, where all its letters stand one after the other as in the file; else 0 */
   struct br_yaml *items;
   int n;
 };
@@ -28,6 +29,8 @@ int br_yaml_alloc(struct br_yaml_file *file, size_t count, size_t element_bytes,
 
 /* Sets "PATH:LINE:COLUMN: message" for the place of `node`; returns BR_ERROR_USAGE. */
 int br_yaml_fail(const struct br_yaml_file *file, const struct br_yaml *node, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The place of the letter `at` of a node's text, for br_yaml_fail; the node's own where that is not known. */
+struct br_yaml br_yaml_letter(const struct br_yaml *node, size_t at);
 
 /* The item of that key, or NULL (also for a NULL map). */
 const struct br_yaml *br_yaml_get(const struct br_yaml *map, const char *key);
