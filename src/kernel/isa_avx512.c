@@ -35,6 +35,9 @@ static inline vf v_where_gt(vf a, vf b, vf x, vf y) { return _mm512_mask_blend_p
 static inline vf v_where_eq(vf a, vf b, vf x, vf y) { return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ), y, x); }
 typedef __m256 vh;
 static inline vh h_set1(float x) { return _mm256_set1_ps(x); }
+static inline vh h_load(const float *p) { return _mm256_loadu_ps(p); }
+static inline vh h_low(vf x) { return _mm512_castps512_ps256(x); }
+static inline vf h_widen(vh x) { return _mm512_zextps256_ps512(x); }
 static inline vh h_load_mask(const float *p, vmask m) { return _mm256_maskz_loadu_ps((__mmask8)m, p); }
 static inline void h_store_mask(float *p, vmask m, vh x) { _mm256_mask_storeu_ps(p, (__mmask8)m, x); }
 static inline vh h_fma(vh a, vh b, vh c) { return _mm256_fmadd_ps(a, b, c); }
