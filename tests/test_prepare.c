@@ -54,6 +54,31 @@ static const char *const text =
     "z = add h4 h3\n"
     "y = dense z out=7\n";
 
+/* Pictures large enough for bands: three of them, with windows of every kind, strides as long as the window and longer, dilation, a residual, and rows that no
+ * window reads. */
+static const char *const large =
+    "x = input 151 130 3\n"
+    "c1 = conv x out=32 kernel=3 padding=1\n"
+    "r1 = relu c1\n"
+    "d1 = conv r1 groups=0 kernel=5 padding=2 bias=no\n"
+    "b1 = batchnorm d1\n"
+    "r2 = hardswish b1\n"
+    "p1 = conv r2 out=16 bias=no\n"
+    "e1 = conv p1 out=40\n"
+    "r3 = relu6 e1\n"
+    "d2 = conv r3 groups=0 kernel=3 stride=2 padding=1\n"
+    "p2 = conv d2 out=24\n" /* read twice */
+    "e2 = conv p2 out=64\n"
+    "r4 = relu e2\n"
+    "d3 = conv r4 groups=0 kernel=3 padding=1\n"
+    "p3 = conv d3 out=24\n"
+    "a = add p3 p2\n"
+    "r5 = elu a\n"
+    "e3 = conv r5 out=70 kernel=3 padding=2 dilation=2\n"
+    "c2 = conv e3 out=33 kernel=2 stride=3\n"
+    "g = globalpool c2\n"
+    "y = dense g out=7\n";
+
 struct net {
   struct br_model *model;
   float *x;
@@ -114,6 +139,20 @@ static void test_groups(void **state) {
   (void)state;
   struct net net = open_net(net_open(text), 3);
   check(&net, 3);
+  close_net(&net);
+}
+
+/* What a band makes between is never a whole tensor: the largest of these alone would be more than all that a run has. */
+static void test_bands(void **state) {
+  (void)state;
+  struct net net = open_net(net_open(large), 3);
+  check(&net, 3);
+  struct br_prepared *folded = prepare(net.model, (struct br_prepare_options){0});
+  struct br_exec_bytes bytes, plain;
+  assert_int_equal(br_exec_plan(net.model->graph, &(struct br_exec_options){.mode = BR_EXEC_INFER, .N = 1, .members = 1, .fuse = true, .prepared = folded}, &bytes), BR_OK);
+  assert_int_equal(br_exec_plan(net.model->graph, &(struct br_exec_options){.mode = BR_EXEC_INFER, .N = 1, .members = 1, .fuse = true}, &plain), BR_OK);
+  assert_true(bytes.activations < (size_t)151 * 130 * 40 * sizeof(float) / 2 && plain.activations > (size_t)151 * 130 * 40 * sizeof(float));
+  br_prepared_close(folded);
   close_net(&net);
 }
 
@@ -185,6 +224,6 @@ static void test_cuts(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_groups), cmocka_unit_test(test_zoo), cmocka_unit_test(test_cuts)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_groups), cmocka_unit_test(test_bands), cmocka_unit_test(test_zoo), cmocka_unit_test(test_cuts)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

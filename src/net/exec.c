@@ -1,5 +1,6 @@
 /* Runs a plan. All pointers are worked out when the exec is opened; a run walks the steps, with a barrier behind each where several
  * members share it. */
+#include "net/band.h"
 #include "net/plan.h"
 #include "net/prepared.h"
 
@@ -263,15 +264,38 @@ static void forward(struct br_exec *exec, int s, struct br_op_args args, void *w
   if (seconds) *seconds += br_clock_seconds() - begin;
 }
 
-/* An early step on one sample of the batch. */
-static void forward_sample(struct br_exec *exec, int s, size_t sample, void *work, struct br_part part) {
+/* The arguments of step s for one sample of the batch; `in` has room for its inputs. What a band makes between has no place, so no pointers either. */
+static struct br_op_args args_of_sample(const struct br_exec *exec, int s, size_t sample, const float **in) {
   struct br_op_args args = exec->args[s];
-  const float *in[64];
   const size_t *step = exec->in_sample + (args.in - exec->in);
-  for (int k = 0; k < args.n_inputs; k++) in[k] = args.in[k] + sample * step[k];
+  for (int k = 0; k < args.n_inputs; k++) in[k] = args.in[k] ? args.in[k] + sample * step[k] : NULL;
   args.in = in;
-  args.out += sample * exec->out_sample[s];
-  forward(exec, s, args, work, part);
+  if (args.out) args.out += sample * exec->out_sample[s];
+  return args;
+}
+
+static void run_band(struct br_exec *exec, int s, size_t sample, void *work, struct br_part part) {
+  const struct br_step *step = &exec->plan.steps[s];
+  struct br_infer_conv convs[BR_BAND_MOST];
+  for (int i = 0; i < step->band; i++) {
+    const float *in[2];
+    const struct br_op_args args = args_of_sample(exec, s + i, sample, in);
+    convs[i] = br__packed_conv(&args);
+  }
+  double *seconds = part.index == 0 ? exec->args[s].run->step_seconds : NULL;
+  br__band_run(convs, step->band, step->band_rows, part, work, seconds ? seconds + s : NULL);
+  br_barrier_wait(&exec->barrier, part.count);
+}
+
+/* Step s on one sample of the batch, or the band that begins with it. Returns how many steps that were. */
+static int forward_sample(struct br_exec *exec, int s, size_t sample, void *work, struct br_part part) {
+  if (exec->plan.steps[s].band) {
+    run_band(exec, s, sample, work, part);
+    return exec->plan.steps[s].band;
+  }
+  const float *in[64];
+  forward(exec, s, args_of_sample(exec, s, sample, in), work, part);
+  return 1;
 }
 
 static void tell(const struct br_run *run, size_t settled, struct br_part part) {
@@ -287,8 +311,15 @@ void br_exec_run(struct br_exec *exec, const struct br_run *run, struct br_part 
   br_barrier_wait(&exec->barrier, part.count);
   void *work = exec->work + plan->work_bytes * (size_t)part.index;
   for (int i = 0; i < run->n; i++)
-    for (int s = 0; s < plan->early; s++) forward_sample(exec, s, (size_t)i, work, part);
-  for (int s = plan->early; s < plan->n_steps; s++) forward(exec, s, exec->args[s], work, part);
+    for (int s = 0; s < plan->early;) s += forward_sample(exec, s, (size_t)i, work, part);
+  for (int s = plan->early; s < plan->n_steps;) {
+    if (plan->steps[s].band) {
+      s += forward_sample(exec, s, 0, work, part);
+    } else {
+      forward(exec, s, exec->args[s], work, part);
+      s++;
+    }
+  }
   if (exec->options.mode != BR_EXEC_TRAIN) return;
   tell(run, plan->graph->trained_floats, part);
   for (int s = plan->n_steps - 1; s >= 0; s--) {

@@ -1,4 +1,5 @@
 /* From graph to plan: which operators ride on others, which values share memory, how long each lives, and where it lies. */
+#include "net/band.h"
 #include "net/plan.h"
 #include "net/prepared.h"
 #include "net/ops/activation.h"
@@ -11,6 +12,8 @@
 #include <string.h>
 
 extern const struct br_op br_op_crossentropy, br_op_softmax, br_op_batchnorm, br_op_conv, br_op_dense, br_op_inverted_residual, br_op_concat, br_op_conv_pool, br_op_relu, br_op_maxpool, br_op_relu_maxpool, br_op_relu_concat;
+
+#define BAND_VALUE_BYTES ((size_t)512 << 10) /* a value as large as this leaves a near cache before it is read */
 
 struct planner {
   struct br_plan *plan;
@@ -300,6 +303,46 @@ static void find_slices(struct planner *p) {
   }
 }
 
+/* Step s as the kernels will take it. */
+static struct br_infer_conv conv_at(const struct br_plan *plan, int s) {
+  const struct br_step *step = &plan->steps[s];
+  struct br_infer_conv conv = {.shape = br__packed_shape(step->node, &plan->shapes[step->inputs[0]], &plan->shapes[step->output])};
+  if (s < plan->early) conv.shape.N = 1;
+  return conv;
+}
+
+/* May step s be in a band? Then *conv is it. */
+static bool bands(const struct br_plan *plan, int s, struct br_infer_conv *conv) {
+  const struct br_step *step = &plan->steps[s];
+  if (step->op != &br_op_packed || step->node->op != &br_op_conv) return false;
+  *conv = conv_at(plan, s);
+  return br__band_takes(&conv->shape);
+}
+
+/* Does only step s + 1 take what step s makes, and is that large? */
+static bool hands_on(const struct planner *p, int s) {
+  const struct br_plan *plan = p->plan;
+  const int v = plan->steps[s].output;
+  const size_t bytes = br_shape_count(&plan->shapes[v]) / (size_t)plan->shapes[v].d[0] * sizeof(float);
+  return bytes >= BAND_VALUE_BYTES && p->consumers[v] == 1 && plan->steps[s + 1].inputs[0] == v && plan->slice_of[v] < 0 && !is_output(plan->graph, v);
+}
+
+/* Convolutions that hand on large values run as bands, as many together as are small enough. */
+static void find_bands(struct planner *p) {
+  struct br_plan *plan = p->plan;
+  if (!p->options->prepared || p->options->prepared->stream) return;
+  for (int s = 0, n; s < plan->n_steps; s += n) {
+    struct br_infer_conv convs[BR_BAND_MOST];
+    n = 1;
+    if (!bands(plan, s, &convs[0])) continue;
+    while (n < BR_BAND_MOST && s + n < plan->n_steps && hands_on(p, s + n - 1) && bands(plan, s + n, &convs[n])) {
+      const int rows = br__band_rows(convs, n + 1);
+      if (rows < 1) break;
+      plan->steps[s].band = ++n, plan->steps[s].band_rows = rows;
+    }
+  }
+}
+
 /* The storage of a value that is made at step s; a concat's may be there already. */
 static int storage_at(struct br_plan *plan, int v, int s) {
   if (plan->slice_of[v] >= 0) {
@@ -314,12 +357,14 @@ static void place_values(struct planner *p) {
   struct br_plan *plan = p->plan;
   int S = plan->n_steps;
   for (int v = 0; v < n_values(plan); v++) plan->value[v] = plan->gradient[v] = BR_NO_STORAGE;
-  for (int s = 0; s < S; s++) {
+  for (int s = 0, first = 0, last = 0; s < S; s++) { /* first .. last: the band that step s is in, or s alone */
     struct br_step *step = &plan->steps[s];
+    if (s > last || s == 0) first = s, last = s + (step->band ? step->band - 1 : 0);
     int back = 2 * S - 1 - s, out = step->output;
-    if (!step->loss) {
+    if (!step->loss && s == last) { /* what a band makes between is nowhere */
       bool reuse = in_place(p, step);
       plan->value[out] = reuse ? plan->value[step->inputs[0]] : storage_at(plan, out, s);
+      lengthen(plan, plan->value[out], first);
       lengthen(plan, plan->value[out], s);
       bool reads_out = step->backward && (step->op->flags & BR_OP_BACKWARD_OUT);
       if (reads_out) lengthen(plan, plan->value[out], back);
@@ -333,7 +378,7 @@ static void place_values(struct planner *p) {
     for (int k = 0; k < step->n_inputs; k++) {
       int storage = plan->value[step->inputs[k]];
       if (storage == BR_NO_STORAGE) continue; /* the net's input lies outside */
-      lengthen(plan, storage, s);
+      lengthen(plan, storage, last);
       if (step->backward && (step->op->flags & BR_OP_BACKWARD_IN)) lengthen(plan, storage, back);
     }
   }
@@ -369,6 +414,11 @@ static void place_scratch(struct planner *p) {
     struct br_op_args args = {.node = step->node, .in_shape = in, .n_inputs = step->n_inputs, .out_shape = &plan->shapes[step->output], .members = p->options->members, .mode = (int)p->options->mode};
     const struct br_op *op = step->op;
     size_t work = op->work_bytes ? op->work_bytes(&args) : 0, shared = op->shared_bytes ? op->shared_bytes(&args) : 0, saved = op->saved_bytes ? op->saved_bytes(&args) : 0;
+    if (step->band) {
+      struct br_infer_conv convs[BR_BAND_MOST];
+      for (int i = 0; i < step->band; i++) convs[i] = conv_at(plan, s + i);
+      work = br__band_work_bytes(convs, step->band, step->band_rows);
+    }
     if (work > plan->work_bytes) plan->work_bytes = br_size_align(work);
     if (shared > plan->shared_bytes) plan->shared_bytes = br_size_align(shared);
     plan->saved[s] = saved ? new_storage(plan, saved, s, step->backward ? 2 * plan->n_steps - 1 - s : s) : BR_NO_STORAGE;
@@ -462,6 +512,7 @@ int br_plan_make(struct br_plan *plan, const struct br_graph *graph, const struc
     find_makers(&p);
     find_slices(&p);
     find_early(&p);
+    find_bands(&p);
     place_values(&p);
     place_gradients(&p);
     place_scratch(&p);

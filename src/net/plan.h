@@ -20,6 +20,8 @@ struct br_step {
   bool backward;  /* some gradient passes or is wanted */
   bool loss;
   bool packed;    /* a group of a prepared net (net/fold.h) */
+  int band;       /* steps from here on that run as a band (net/band.h), 0 where none begins */
+  int band_rows;  /* rows of its last output at a time */
 };
 
 /* A stretch of the arena and the times it is in use: step s runs forward at time s and backward at 2 S - 1 - s. */

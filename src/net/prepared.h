@@ -5,7 +5,7 @@
 #include "net/fold.h"
 #include "net/op.h"
 
-#include <bramble/kernel/kernel.h>
+#include <bramble/kernel/infer.h>
 #include <bramble/net/prepare.h>
 
 #define BR_NOT_KEPT SIZE_MAX
@@ -30,6 +30,8 @@ int br__prepared_pack(const struct br_prepared *prepared, int i, float *place, f
 
 /* A group's step: inputs x and perhaps a residual, param[0] the packed weights, param[1] the bias or NULL. */
 extern const struct br_op br_op_packed, br_op_winograd;
+/* Such a step as the kernels take it. */
+struct br_infer_conv br__packed_conv(const struct br_op_args *args);
 /* The convolution that the conv or dense node is, for an input of this shape. */
 struct br_conv_shape br__packed_shape(const struct br_node *node, const struct br_shape *in, const struct br_shape *out);
 

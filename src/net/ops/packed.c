@@ -18,14 +18,14 @@ static size_t work_bytes(const struct br_op_args *args) {
   return br_infer_conv_work_bytes(&shape);
 }
 
-static struct br_infer_conv linked(const struct br_op_args *args) {
+struct br_infer_conv br__packed_conv(const struct br_op_args *args) {
   struct br_infer_conv conv = {.shape = br__packed_shape(args->node, &args->in_shape[0], args->out_shape), .packed = args->param[0], .x = args->in[0], .y = args->out, .y_pixel = args->out_pixel};
   conv.epilogue = (struct br_epilogue){.bias = args->param[1], .residual = args->n_inputs > 1 ? args->in[1] : NULL, .activation = (enum br_activation)args->activation, .alpha = args->activation_alpha};
   return conv;
 }
 
 static void forward(const struct br_op_args *args, struct br_part part) {
-  const struct br_infer_conv conv = linked(args);
+  const struct br_infer_conv conv = br__packed_conv(args);
   br_infer_conv(&conv, part, args->work);
 }
 
@@ -35,7 +35,7 @@ static size_t winograd_work_bytes(const struct br_op_args *args) {
 }
 
 static void winograd_forward(const struct br_op_args *args, struct br_part part) {
-  const struct br_infer_conv conv = linked(args);
+  const struct br_infer_conv conv = br__packed_conv(args);
   br_winograd_conv(&conv, part, args->work);
 }
 
