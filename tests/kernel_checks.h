@@ -545,6 +545,84 @@ static void check_grid_get(void) {
   same("g", g);
 }
 
+/* n numbers of a kind of their own each, and two rows of digits for the table and for its twin, with guards. */
+struct digits_case {
+  size_t n, room;
+  uint8_t *kind;
+  struct pair low, high;
+};
+
+static struct digits_case digits_case(void) {
+  struct digits_case c = {.n = any_size() * 3};
+  c.room = (c.n + BR_DIGIT_GROUP - 1) / BR_DIGIT_GROUP * BR_DIGIT_GROUP;
+  c.kind = (uint8_t *)take(c.n);
+  const int kinds = between(1, 3);
+  for (size_t i = 0; i < c.n; i++) c.kind[i] = (uint8_t)below(kinds);
+  c.low = output(c.room), c.high = output(c.room);
+  return c;
+}
+
+static void same_digits(const struct digits_case *c) {
+  same_bytes("low", c->low.got, c->low.want, c->room * sizeof(int32_t));
+  same_bytes("high", c->high.got, c->high.want, c->room * sizeof(int32_t));
+}
+
+/* Doubles or int64, n of them, without guards. */
+static void *take_wide(size_t n) {
+  void *place = arena + (arena_used + 63) / 16 * 16;
+  arena_used += 2 * n + 128;
+  return place;
+}
+
+static uint64_t any_bits(void) {
+  const uint64_t upper = br_random_u32(&draw);
+  return upper << 32 | br_random_u32(&draw);
+}
+
+static void check_digits_of_stored(void) {
+  static const int sizes[] = {0, 1, 2, 4};
+  struct digits_case c = digits_case();
+  const bool two = coin();
+  struct br_stored stored = {.bytes = sizes[below(4)]};
+  uint8_t *items = (uint8_t *)take(c.n + 1) + 1;
+  for (size_t i = 0; i < c.n * (size_t)stored.bytes; i++) items[i] = (uint8_t)br_random_u32(&draw);
+  if (stored.bytes) stored.items = items;
+  const int room = (two ? 53 : 26) - 8 * stored.bytes; /* bits that are left for the factor */
+  stored.factor = room > 1 ? (int64_t)(any_bits() >> (64 - room + 1)) : 0;
+  stored.offset = room > 1 ? (int64_t)any_bits() >> (two ? 12 : 39) : 0;
+  table->digits_of_stored(&stored, c.kind, 1, (int32_t *)c.low.got, two ? (int32_t *)c.high.got : NULL, c.n);
+  br__kernels_reference.digits_of_stored(&stored, c.kind, 1, (int32_t *)c.low.want, two ? (int32_t *)c.high.want : NULL, c.n);
+  same_digits(&c);
+}
+
+static void check_digits_of_doubles(void) {
+  struct digits_case c = digits_case();
+  double *x = take_wide(c.n);
+  const int top = below(3) == 0 ? -1073 : below(2000) - 1000, shift = 53 - top; /* all of at most 2^top, as small as they get */
+  for (size_t i = 0; i < c.n; i++) {
+    x[i] = __builtin_ldexp((double)((int64_t)any_bits() >> 10), top - 53);
+    if (below(6) == 0) x[i] = __builtin_ldexp((double)((int64_t)any_bits() >> (below(53) + 10)) + 0.5, top - 53); /* ties, and those that are small */
+    if (below(9) == 0) x[i] = coin() ? __builtin_ldexp(1, top) : -__builtin_ldexp(1, top);
+    if (c.kind[i] != 1 && coin()) x[i] = coin() ? __builtin_nan("") : __builtin_inf();
+  }
+  const double up = __builtin_ldexp(1, shift > 1000 ? 1000 : shift), more = __builtin_ldexp(1, shift > 1000 ? shift - 1000 : 0);
+  table->digits_of_doubles(x, up, more, c.kind, 1, (int32_t *)c.low.got, (int32_t *)c.high.got, c.n);
+  br__kernels_reference.digits_of_doubles(x, up, more, c.kind, 1, (int32_t *)c.low.want, (int32_t *)c.high.want, c.n);
+  same_digits(&c);
+}
+
+static void check_digit_products(void) {
+  const size_t n = (size_t)between(1, 14), rows = BR_DIGIT_GROUP * (size_t)between(1, BR_DIGIT_ROWS / BR_DIGIT_GROUP), stride = rows + BR_DIGIT_GROUP * (size_t)below(3), sums = n * (n + 1) / 2;
+  const bool extreme = below(4) == 0; /* the greatest digits there are, everywhere: the sums are just below 2^63 */
+  const int32_t most = (1 << (BR_DIGIT_BITS - 1)) + 1;
+  int32_t *x = (int32_t *)take(n * stride);
+  for (size_t i = 0; i < n * stride; i++) x[i] = extreme ? (i / stride % 2 ? most : -most) : (int32_t)br_random_below(&draw, 2 * (uint32_t)most + 1) - most;
+  int64_t *got = take_wide(sums), *want = take_wide(sums);
+  table->digit_products(x, stride, n, rows, got);
+  br__kernels_reference.digit_products(x, stride, n, rows, want);
+  same_bytes("sum", got, want, sums * sizeof *got);
+}
+
 static void check_sgd_step(void) {
   size_t n = any_size() * 3;
   struct br_sgd o = {0.1f, coin() ? 0.9f : 0, coin() ? 1e-4f : 0, coin()};

@@ -13,12 +13,15 @@
 #define MASKED_LOADS 0
 #define HALF 0
 #define INSIDE_TOGETHER 4 /* outputs of a depthwise convolution at once */
+#define PRODUCT_TILE 2 /* rows of digits that are multiplied with as many others at once */
 #define TABLE br__kernels_avx2
 #define TABLE_NAME "avx2"
 
 typedef float vf __attribute__((vector_size(32)));
 typedef int32_t vi __attribute__((vector_size(32)));
 typedef uint32_t vu __attribute__((vector_size(32)));
+typedef int64_t vl __attribute__((vector_size(32)));
+typedef uint64_t vw __attribute__((vector_size(32)));
 typedef float vf_loose __attribute__((vector_size(32), aligned(4), may_alias));
 typedef __m256i vmask;
 typedef const float *va; /* where the values of A are */
@@ -41,6 +44,12 @@ static inline vu v_multiply_wide(vu a, uint32_t b, vu *high) {
   const __m256i factor = _mm256_set1_epi32((int)b), even = _mm256_mul_epu32((__m256i)a, factor), odd = _mm256_mul_epu32(_mm256_srli_epi64((__m256i)a, 32), factor);
   *high = (vu)_mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa);
   return (vu)_mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa);
+}
+
+/* sum + the products of the even lanes + those of the odd ones. */
+static inline vl v_dot_add(vl sum, vi a, vi b) {
+  const __m256i even = _mm256_mul_epi32((__m256i)a, (__m256i)b), odd = _mm256_mul_epi32(_mm256_srli_epi64((__m256i)a, 32), _mm256_srli_epi64((__m256i)b, 32));
+  return sum + (vl)even + (vl)odd;
 }
 
 /* Four floats to the nearest int64: below 2^30 by the 32-bit conversion, above it the mantissa shifted (an integer already). */

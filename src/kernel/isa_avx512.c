@@ -13,12 +13,15 @@
 #define MASKED_LOADS 1 /* B may be read in place whatever its width */
 #define HALF 8         /* floats of a half vector, which runs twice as often */
 #define INSIDE_TOGETHER 8 /* outputs of a depthwise convolution at once */
+#define PRODUCT_TILE 4 /* rows of digits that are multiplied with as many others at once */
 #define TABLE br__kernels_avx512
 #define TABLE_NAME "avx512"
 
 typedef float vf __attribute__((vector_size(64)));
 typedef int32_t vi __attribute__((vector_size(64)));
 typedef uint32_t vu __attribute__((vector_size(64)));
+typedef int64_t vl __attribute__((vector_size(64)));
+typedef uint64_t vw __attribute__((vector_size(64)));
 typedef float vf_loose __attribute__((vector_size(64), aligned(4), may_alias));
 typedef __mmask16 vmask;
 typedef const float *va; /* where the values of A are */
@@ -51,6 +54,12 @@ static inline vu v_multiply_wide(vu a, uint32_t b, vu *high) {
   const __m512i factor = _mm512_set1_epi32((int)b), even = _mm512_mul_epu32((__m512i)a, factor), odd = _mm512_mul_epu32(_mm512_srli_epi64((__m512i)a, 32), factor);
   *high = (vu)_mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 32), odd);
   return (vu)_mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32));
+}
+
+/* sum + the products of the even lanes + those of the odd ones. */
+static inline vl v_dot_add(vl sum, vi a, vi b) {
+  const __m512i even = _mm512_mul_epi32((__m512i)a, (__m512i)b), odd = _mm512_mul_epi32(_mm512_srli_epi64((__m512i)a, 32), _mm512_srli_epi64((__m512i)b, 32));
+  return sum + (vl)even + (vl)odd;
 }
 
 #define V_KEEP_GT

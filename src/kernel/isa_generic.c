@@ -14,12 +14,15 @@
 #define SHARED static __attribute__((noinline)) /* thousands of places use these, and there are four calls of fmaf behind each */
 #define HALF 0
 #define INSIDE_TOGETHER 4 /* outputs of a depthwise convolution at once */
+#define PRODUCT_TILE 2 /* rows of digits that are multiplied with as many others at once */
 #define TABLE br__kernels_generic
 #define TABLE_NAME "generic"
 
 typedef float vf __attribute__((vector_size(16)));
 typedef int32_t vi __attribute__((vector_size(16)));
 typedef uint32_t vu __attribute__((vector_size(16)));
+typedef int64_t vl __attribute__((vector_size(16)));
+typedef uint64_t vw __attribute__((vector_size(16)));
 typedef float vf_loose __attribute__((vector_size(16), aligned(4), may_alias));
 typedef size_t vmask;
 typedef const float *va; /* where the values of A are */
@@ -51,6 +54,10 @@ SHARED vu v_multiply_wide(vu a, uint32_t b, vu *high) {
     low[i] = (uint32_t)product, (*high)[i] = (uint32_t)(product >> 32);
   }
   return low;
+}
+
+static inline vl v_dot_add(vl sum, vi a, vi b) {
+  return (vl){sum[0] + (int64_t)a[0] * b[0] + (int64_t)a[2] * b[2], sum[1] + (int64_t)a[1] * b[1] + (int64_t)a[3] * b[3]};
 }
 
 static inline void v_grid_add(int64_t *sum, vf x, double factor) {

@@ -13,12 +13,15 @@
 #define MASKED_LOADS 0
 #define HALF 0
 #define INSIDE_TOGETHER 8 /* outputs of a depthwise convolution at once */
+#define PRODUCT_TILE 4 /* rows of digits that are multiplied with as many others at once */
 #define TABLE br__kernels_neon
 #define TABLE_NAME "neon"
 
 typedef float vf __attribute__((vector_size(16)));
 typedef int32_t vi __attribute__((vector_size(16)));
 typedef uint32_t vu __attribute__((vector_size(16)));
+typedef int64_t vl __attribute__((vector_size(16)));
+typedef uint64_t vw __attribute__((vector_size(16)));
 typedef float vf_loose __attribute__((vector_size(16), aligned(4), may_alias));
 typedef size_t vmask;
 typedef vf va; /* four values of A */
@@ -54,6 +57,10 @@ static inline vu v_multiply_wide(vu a, uint32_t b, vu *high) {
   const uint32x4_t low = (uint32x4_t)vmull_n_u32(vget_low_u32((uint32x4_t)a), b), up = (uint32x4_t)vmull_n_u32(vget_high_u32((uint32x4_t)a), b);
   *high = (vu)vuzp2q_u32(low, up);
   return (vu)vuzp1q_u32(low, up);
+}
+
+static inline vl v_dot_add(vl sum, vi a, vi b) {
+  return (vl)vmlal_high_s32(vmlal_s32((int64x2_t)sum, vget_low_s32((int32x4_t)a), vget_low_s32((int32x4_t)b)), (int32x4_t)a, (int32x4_t)b);
 }
 
 static inline void v_grid_add(int64_t *sum, vf x, double factor) {

@@ -5,6 +5,7 @@
 
 #include <bramble/base/random.h>
 #include <bramble/kernel/conv_pool.h>
+#include <bramble/kernel/digits.h>
 #include <bramble/kernel/infer.h>
 #include <bramble/kernel/inverted_residual.h>
 #include <bramble/kernel/kernel.h>

@@ -4,6 +4,7 @@
 #define BRAMBLE_KERNEL_REFERENCE_H
 
 #include <bramble/kernel/conv_pool.h>
+#include <bramble/kernel/digits.h>
 #include <bramble/kernel/infer.h>
 #include <bramble/kernel/inverted_residual.h>
 #include <bramble/kernel/kernel.h>

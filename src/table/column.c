@@ -107,6 +107,9 @@ void br__pack_codes(const uint32_t *codes, size_t rows, const struct br__packed 
 
 /* --- reading back -------------------------------------------------------------------------------------------------------- */
 
+/* Where value `first` of a column is. */
+static const void *stored_at(const struct br__block *block, const struct br__packed *packed, size_t first) { return block->data + packed->offset + first * form_bytes((enum br__form)packed->form); }
+
 #define UNPACK(type, expression, absent)                    \
   for (size_t i = 0; i < rows; i++) {                       \
     uint32_t stored = ((const type *)data)[i];              \
@@ -122,12 +125,11 @@ void br__pack_codes(const uint32_t *codes, size_t rows, const struct br__packed 
       break;                                                \
   }
 
-void br_table_codes(const struct br_table *table, size_t column, size_t block, int32_t *out) {
+void br__table_codes_part(const struct br_table *table, size_t column, size_t block, size_t first, size_t rows, int32_t *out) {
   const struct br__block *b = &table->blocks[block];
   const struct br__packed *p = &b->packed[column];
   const int32_t *map = table->columns[column].categories.map[b->thread];
-  const void *data = b->data + p->offset;
-  size_t rows = b->rows;
+  const void *data = stored_at(b, p, first);
   int32_t absent = table->columns[column].filled ? (int32_t)table->columns[column].fill : -1;
   UNPACK_FORMS(map[stored - 1], absent)
 }
@@ -135,23 +137,21 @@ void br_table_codes(const struct br_table *table, size_t column, size_t block, i
 /* What a missing value is read as. */
 static double absent_number(const struct br_table *table, size_t column) { return table->columns[column].filled ? table->columns[column].fill : NAN; }
 
-static void category_numbers(const struct br_table *table, size_t column, size_t block, double *out) {
+static void category_numbers(const struct br_table *table, size_t column, size_t block, size_t first, size_t rows, double *out) {
   const struct br__block *b = &table->blocks[block];
   const struct br__packed *p = &b->packed[column];
   const int32_t *map = table->columns[column].categories.map[b->thread];
-  const void *data = b->data + p->offset;
-  size_t rows = b->rows;
+  const void *data = stored_at(b, p, first);
   double absent = absent_number(table, column);
   UNPACK_FORMS((double)map[stored - 1], absent)
 }
 
-void br_table_numbers(const struct br_table *table, size_t column, size_t block, double *out) {
+void br__table_numbers_part(const struct br_table *table, size_t column, size_t block, size_t first, size_t rows, double *out) {
   const struct br__block *b = &table->blocks[block];
   const struct br__packed *p = &b->packed[column];
-  const void *data = b->data + p->offset;
-  size_t rows = b->rows;
+  const void *data = stored_at(b, p, first);
   if (table->columns[column].type == BR_COLUMN_CATEGORY) {
-    category_numbers(table, column, block, out);
+    category_numbers(table, column, block, first, rows, out);
   } else if (p->form == BR__F64) {
     memcpy(out, data, rows * 8);
     for (size_t i = 0; table->columns[column].filled && i < rows; i++) out[i] = isnan(out[i]) ? table->columns[column].fill : out[i];
@@ -166,6 +166,10 @@ void br_table_numbers(const struct br_table *table, size_t column, size_t block,
       UNPACK_FORMS((double)(base + (int64_t)stored) / divisor, absent)
   }
 }
+
+void br_table_codes(const struct br_table *table, size_t column, size_t block, int32_t *out) { br__table_codes_part(table, column, block, 0, table->blocks[block].rows, out); }
+
+void br_table_numbers(const struct br_table *table, size_t column, size_t block, double *out) { br__table_numbers_part(table, column, block, 0, table->blocks[block].rows, out); }
 
 bool br_table_is_decimal(const struct br_table *table, size_t column, size_t block, int *scale, int64_t *low, int64_t *high) {
   const struct br__packed *p = &table->blocks[block].packed[column];
@@ -183,4 +187,12 @@ void br_table_decimals(const struct br_table *table, size_t column, size_t block
   size_t rows = b->rows;
   int64_t base = p->base - 1;
   UNPACK_FORMS(base + (int64_t)stored, INT64_MIN)
+}
+
+void br__table_stored(const struct br_table *table, size_t column, size_t block, size_t first, int scale, struct br_stored *out) {
+  const struct br__block *b = &table->blocks[block];
+  const struct br__packed *p = &b->packed[column];
+  const size_t bytes = form_bytes((enum br__form)p->form);
+  const int64_t factor = bytes && scale - p->scale <= 18 ? power10[scale - p->scale] : 0; /* further apart, all are 0 */
+  *out = (struct br_stored){.items = bytes ? stored_at(b, p, first) : NULL, .bytes = (int)bytes, .factor = factor, .offset = (int64_t)((uint64_t)(p->base - 1) * (uint64_t)factor)};
 }

@@ -23,8 +23,8 @@ struct br__gram {
  *
  * Every value becomes an integer times a unit of its column: a power of ten where all values of the column are decimals of at most 53 bits, and
  * that is exact; otherwise 2^-53 of the power of two above the column's largest value, to which values are rounded once. Integers are taken from the
- * middle of the column's range and cut into slices of 23 bits; the products of slices over 1,024 rows stay below 2^56, so 64-bit sums
- * hold them, and 128-bit sums hold 2^70 times as many. Nothing is rounded until the sums of all ranks are together.
+ * middle of the column's range and cut into one or two digits of 27 bits; the products of digits over 1,024 rows stay below 2^63 (digits.h), so 64-bit sums
+ * hold them, and 128-bit sums hold 2^64 times as many. Nothing is rounded until the sums of all ranks are together, and then once.
  * Errors: BR_ERROR_DATA naming a column with infinite values; BR_ERROR_MEMORY. Collective. */
 int br__gram_compute(struct br_comm *comm, struct br_team *team, const struct br_table *table, const struct br_rows *rows, const struct br__term *terms, size_t n_terms, struct br__gram out[2]);
 void br__gram_free(struct br__gram *gram);

@@ -8,7 +8,10 @@
 
 #define REST 1e-24
 
+/* Of a positive number; those whose double would be 0 or infinite are brought near by powers of four. */
 static br__wide wide_sqrt(br__wide x) {
+  if (x > 0x1p1000) return wide_sqrt(x * 0x1p-1000) * 0x1p500;
+  if (x < 0x1p-1000) return wide_sqrt(x * 0x1p1000) * 0x1p-500;
   br__wide r = sqrt((double)x);
   for (int i = 0; i < 3; i++) r = (r + x / r) / 2; /* Newton: 53, 106, 113 bits */
   return r;

@@ -4,6 +4,7 @@
 
 #include "steps.h"
 
+#include <bramble/kernel/digits.h>
 #include <bramble/table/table.h>
 
 /* --- packed columns (column.c) --- */
@@ -22,6 +23,11 @@ enum { BR__SCALE_FLOAT = -1, BR__SCALE_MISSING = -2 };
 /* Chooses the form for `rows` values; returns the bytes it needs. Rescales `digits` to one common scale in place. */
 size_t br__pack_plan(int64_t *digits, int8_t *scale, size_t rows, struct br__packed *packed);
 void br__pack(const int64_t *digits, const int8_t *scale, size_t rows, const struct br__packed *packed, void *out);
+/* `rows` values of a block from its row `first` on, as br_table_numbers and br_table_codes give them. */
+void br__table_numbers_part(const struct br_table *table, size_t column, size_t block, size_t first, size_t rows, double *out);
+void br__table_codes_part(const struct br_table *table, size_t column, size_t block, size_t first, size_t rows, int32_t *out);
+/* How a decimal block is stored from its row `first` on, in units of 10^-scale (at least the block's own scale); what stands for missing values gives some number. */
+void br__table_stored(const struct br_table *table, size_t column, size_t block, size_t first, int scale, struct br_stored *out);
 /* Category codes: id + 1 per row, 0 missing. */
 size_t br__pack_codes_plan(const uint32_t *codes, size_t rows, struct br__packed *packed);
 void br__pack_codes(const uint32_t *codes, size_t rows, const struct br__packed *packed, void *out);
