@@ -76,8 +76,9 @@ static void rmsprop(const struct br_optimiser_options *o, float lr, float *w, co
 
 #define LAMB_CHUNK 4096 /* values whose directions stay in L1 until their squares are summed */
 
-/* LAMB (You et al. 2020): Adam's direction, which takes the gradient's place, scaled to the tensor's norm. By one thread, which owns the tensor. */
-static void lamb(const struct br_optimiser *optimiser, float lr, float *w, float *g, float *m, float *v, size_t n, float decay) {
+/* LAMB (You et al. 2020): Adam's direction, which takes the gradient's place, scaled to the tensor's norm. By one thread, which owns the tensor. Biases and the
+ * factors of batch norm are not `scaled`, as in the authors' code: a bias starts at 0, and by steps in proportion to its norm it would hardly leave it. */
+static void lamb(const struct br_optimiser *optimiser, float lr, float *w, float *g, float *m, float *v, size_t n, float decay, bool scaled) {
   const struct br_optimiser_options *o = &optimiser->options;
   const struct br_adam adam = {lr, o->momentum, o->beta2, o->eps, decay, correction(o->momentum, optimiser->step), correction(o->beta2, optimiser->step), true};
   double w_sum = 0, u_sum = 0;
@@ -89,7 +90,7 @@ static void lamb(const struct br_optimiser *optimiser, float lr, float *w, float
       u_sum += (double)g[i] * g[i];
     }
   }
-  const float trust = w_sum > 0 && u_sum > 0 ? (float)(sqrt(w_sum) / sqrt(u_sum)) : 1, step = lr * trust;
+  const float trust = scaled && w_sum > 0 && u_sum > 0 ? (float)(sqrt(w_sum) / sqrt(u_sum)) : 1, step = lr * trust;
   for (size_t i = 0; i < n; i++) w[i] -= step * g[i];
 }
 
@@ -116,7 +117,7 @@ void br_optimiser_apply(const struct br_optimiser *optimiser, const struct br_up
       case BR_OPTIMISER_SGD: br_sgd_step(&(struct br_sgd){update->lr, o->momentum, decay, o->nesterov}, w, g, m, n, mine); break;
       case BR_OPTIMISER_LARS: lars(o, update, w, g, m, n, decay, mine); break;
       case BR_OPTIMISER_RMSPROP: rmsprop(o, update->lr, w, g, m, v, n, decay, mine); break;
-      case BR_OPTIMISER_LAMB: lamb(optimiser, update->lr, w, g, m, v, n, decay); break;
+      case BR_OPTIMISER_LAMB: lamb(optimiser, update->lr, w, g, m, v, n, decay, param->decay); break;
       case BR_OPTIMISER_ADAM:
       case BR_OPTIMISER_ADAMW: {
         struct br_adam adam = {update->lr, o->momentum, o->beta2, o->eps, decay, correction(o->momentum, optimiser->step), correction(o->beta2, optimiser->step), o->kind == BR_OPTIMISER_ADAMW};
