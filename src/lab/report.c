@@ -91,6 +91,23 @@ static void markdown_rows(const struct br_summary *s, FILE *out) {
   }
 }
 
+/* The cases that something is to be said about. */
+static void markdown_remarks(const struct br_summary *s, FILE *out) {
+  bool any = false;
+  for (int r = 0; r < s->n_rows; r++) {
+    const struct br_row *row = &s->rows[r];
+    char text[300], remark[1600];
+    if (!br_summary_remark(row, remark, sizeof remark)[0]) continue;
+    fprintf(out, "%s- ", any ? "" : "\n");
+    any = true;
+    if (row->rival >= 0) fprintf(out, "%s, ", br_summary_series(s, row));
+    markdown_text(out, br_summary_case_text(s->experiment, row->c, NULL, text, sizeof text));
+    fprintf(out, ": ");
+    markdown_text(out, remark);
+    fputc('\n', out);
+  }
+}
+
 int br_report_markdown(const struct br_summary *s, FILE *out) {
   const struct br_experiment *e = s->experiment;
   int columns = 0;
@@ -109,10 +126,13 @@ int br_report_markdown(const struct br_summary *s, FILE *out) {
   for (int i = 0; i < columns; i++) fprintf(out, "---|");
   fprintf(out, "\n");
   markdown_rows(s, out);
+  markdown_remarks(s, out);
   if (br_summary_simulated(s)) fprintf(out, "\nSimulated: the work was done here on one rank; times were computed from the measured times of its units and a link: %s.\n", s->simulation ? s->simulation : "see its file");
   if (e->published_source) fprintf(out, "\nPublished: %s\n", e->published_source);
-  const char *cpu = json_string_value(json_object_get(s->session, "cpu")), *isa = json_string_value(json_object_get(s->session, "isa")), *commit = json_string_value(json_object_get(s->session, "commit"));
-  if (cpu) fprintf(out, "\nMeasured on %s (%s), %d cores, commit %s, %s.\n", cpu, isa ? isa : "", (int)json_integer_value(json_object_get(s->session, "cores")), commit && *commit ? commit : "unknown", json_string_value(s->date));
+  const char *cpu = json_string_value(json_object_get(s->session, "cpu")), *isa = json_string_value(json_object_get(s->session, "isa"));
+  const char *commit = json_string_value(json_object_get(s->session, "commit")), *hash = json_string_value(json_object_get(s->session, "program_sha256"));
+  bool known = commit && *commit;
+  if (cpu) fprintf(out, "\nMeasured on %s (%s), %d cores, %s %.40s, %s.\n", cpu, isa ? isa : "", (int)json_integer_value(json_object_get(s->session, "cores")), known ? "commit" : "program sha256", known ? commit : hash ? hash : "unknown", json_string_value(s->date));
   return BR_OK;
 }
 

@@ -83,28 +83,14 @@ static void write_table(const struct br_summary *s, FILE *out) {
 static void write_remarks(const struct br_summary *s, FILE *out) {
   for (int r = 0; r < s->n_rows; r++) {
     const struct br_row *row = &s->rows[r];
-    char text[300];
-    if (!row->failed && !row->left_out && !row->throttled && !row->changes[0] && !row->not_held[0] && !row->simulated) continue;
+    char text[300], remark[1600];
+    br_summary_remark(row, remark, sizeof remark);
+    if (!remark[0] && !row->simulated) continue;
     fprintf(out, "<p class=\"note\"><b>");
     if (row->rival >= 0) fprintf(out, "%s, ", br_summary_series(s, row));
     br_html_text(out, br_summary_case_text(s->experiment, row->c, NULL, text, sizeof text));
-    fprintf(out, "</b>: %s%s", row->simulated ? "simulated. " : "", row->throttled ? "the machine throttled during a run. " : "");
-    if (row->changes[0]) {
-      fprintf(out, "the machine was not the same all the time: ");
-      br_html_text(out, row->changes);
-      fprintf(out, ". ");
-    }
-    if (row->not_held[0]) {
-      br_html_text(out, row->not_held);
-      fprintf(out, ". ");
-    }
-    if (row->failed) {
-      fprintf(out, "%d of %d runs failed: ", row->failed, row->failed + row->ok);
-      br_html_text(out, row->error);
-    } else if (row->left_out) {
-      fprintf(out, "left out: ");
-      br_html_text(out, row->error);
-    }
+    fprintf(out, "</b>: %s", row->simulated ? "simulated. " : "");
+    br_html_text(out, remark);
     fprintf(out, "</p>\n");
   }
 }

@@ -308,3 +308,15 @@ const char *br_summary_case_text(const struct br_experiment *e, const struct br_
     if ((!with || with[f]) && used < bytes) used += (size_t)snprintf(text + used, bytes - used, "%s%s=%s", used ? ", " : "", e->factors[f].name, br_experiment_level(e, c, f)->label);
   return text;
 }
+
+const char *br_summary_remark(const struct br_row *row, char *text, size_t bytes) {
+  size_t used = (size_t)snprintf(text, bytes, "%s%s%s%s%s%s", row->throttled ? "the machine throttled during a run. " : "", row->changes[0] ? "the machine was not the same all the time: " : "", row->changes,
+                                 row->changes[0] ? ". " : "", row->not_held, row->not_held[0] ? ". " : "");
+  if (used >= bytes) return text;
+  if (used > 0 && !row->failed && !row->left_out) text[used - 1] = 0; /* nothing follows */
+  if (row->failed)
+    snprintf(text + used, bytes - used, "%d of %d runs failed: %s", row->failed, row->failed + row->ok, row->error);
+  else if (row->left_out)
+    snprintf(text + used, bytes - used, "left out: %s", row->error);
+  return text;
+}

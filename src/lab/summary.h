@@ -63,6 +63,9 @@ const char *br_summary_deviation(const struct br_metric *metric, const struct br
 /* "workers=4, how=plain" of the factors for which `with` is true (NULL: all), into text. */
 const char *br_summary_case_text(const struct br_experiment *experiment, const struct br_case *c, const bool *with, char *text, size_t bytes);
 
+/* What is to be said about a case, as "2 of 2 runs failed: ...", into text: what failed or was left out and why, what was not held, how the machine changed. "" where all is well. */
+const char *br_summary_remark(const struct br_row *row, char *text, size_t bytes);
+
 /* A plot of the experiment file, or what the machines did during the runs, as figures. Nothing where there is nothing to show. */
 int br_report_plot(const struct br_summary *summary, const struct br_plot *plot, FILE *out);
 int br_report_machine(const struct br_summary *summary, FILE *out);

@@ -376,9 +376,12 @@ static int prepare(struct sweep *s) {
   return BR_OK;
 }
 
-/* The commit of the folder one works in, "" outside of one. */
-static void read_commit(char text[64]) {
-  static char *const git[] = {(char *)(uintptr_t)"git", (char *)(uintptr_t)"describe", (char *)(uintptr_t)"--always", (char *)(uintptr_t)"--dirty", NULL};
+/* The commit of the checkout the program was built in, "" outside of one. */
+static void read_commit(const char *program, char text[64]) {
+  char folder[4096];
+  const char *slash = strrchr(program, '/');
+  snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - program) : 1, slash ? program : ".");
+  char *const git[] = {(char *)(uintptr_t)"git", (char *)(uintptr_t)"-C", folder, (char *)(uintptr_t)"describe", (char *)(uintptr_t)"--always", (char *)(uintptr_t)"--dirty", NULL};
   struct br_process_options options = {.argv = git, .timeout = 10};
   struct br_process_result process;
   text[0] = 0;
@@ -390,7 +393,7 @@ static int begin_session(struct sweep *s) {
   struct br_machine m;
   char commit[64], hash[65] = "", date[32];
   br_machine_read(&m);
-  read_commit(commit);
+  read_commit(s->options->program, commit);
   date_now(date);
   BR_TRY(br_hash_file(s->options->program, hash));
   json_t *settings = json_array();
