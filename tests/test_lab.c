@@ -185,6 +185,9 @@ static void step_model(void **state) {
   assert_true(fabs(two.efficiency - 12 / two.epoch / 2) < 1e-12 && two.sent_bytes == 8e6);
   assert_int_equal(br_step_model_worth(&m, 2, 0.7), 2);
   assert_int_equal(br_step_model_worth(&m, 12, 0.99), 1);
+  struct br_step_model eight = {.part_seconds = 0.1, .parts = 8, .sums = 1, .threads = 1, .bandwidth = 1e8}; /* 5, 6 and 7 nodes have 2 parts as 4 have */
+  assert_int_equal(br_step_model_worth(&eight, 7, 0.7), 4);
+  assert_int_equal(br_step_model_worth(&eight, 24, 0.7), 8);
   m.early = 0.75; /* hidden: 0.75 of the sum, but no more than goes over the link in half of two thirds of the last unit */
   assert_true(fabs(br_step_model_time(&m, 2).communicate - 10 * (2e-4 + 0.08 - fmin(0.75 * (2e-4 + 0.08), 0.1 / 3))) < 1e-9);
   m.bandwidth *= 100;

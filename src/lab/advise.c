@@ -78,20 +78,18 @@ static double effective_batch(const struct advising *a) {
   return workers * o->batch;
 }
 
-/* Samples that count in full at batch B are 1 / (1 + B / noise) (equation 2.11 of the paper). */
-static double kept_at(const struct br_advice *advice, double batch) { return isinf(advice->noise_scale) ? 1 : advice->noise_scale / (advice->noise_scale + batch); }
-
 static void advise_batch(struct advising *a) {
   struct br_advice *advice = a->advice;
+  bool drowned = isinf(advice->noise_scale); /* it is larger than what was compared */
   int micro = a->options->micro_batch;
-  double known = isinf(advice->noise_scale) ? advice->noise_batch : advice->noise_scale, batch = floor(known * (1 / KEPT - 1) / micro) * micro;
+  double noise = drowned ? advice->noise_batch : advice->noise_scale, batch = floor(noise * (1 / KEPT - 1) / micro) * micro, asked = effective_batch(a);
   advice->batch = batch < micro ? micro : batch > a->samples / 10 ? (int)(a->samples / 10 / micro + 1) * micro : (int)batch;
-  advice->efficiency = kept_at(advice, effective_batch(a));
-  if (isinf(advice->noise_scale))
-    say(advice->why, &advice->n_why, "the gradient noise scale is above the %.0f samples compared: larger batches cost nothing yet", advice->noise_batch);
+  advice->efficiency = noise / (noise + asked); /* samples that count in full at batch B are 1 / (1 + B / noise) (equation 2.11 of the paper) */
+  if (drowned)
+    say(advice->why, &advice->n_why, "the gradient noise scale is above the %.0f samples compared: larger batches cost nothing yet", noise);
   else
-    say(advice->why, &advice->n_why, "the gradient noise scale is about %.0f samples now, and it grows while training goes on", advice->noise_scale);
-  say(advice->why, &advice->n_why, "up to batch %d nine of ten samples count in full; at %.0f, as asked, %.0f %% do", advice->batch, effective_batch(a), 100 * advice->efficiency);
+    say(advice->why, &advice->n_why, "the gradient noise scale is about %.0f samples now, and it grows while training goes on", noise);
+  say(advice->why, &advice->n_why, "up to batch %d%s nine of ten samples count in full; at %.0f, as asked,%s %.0f %% do", advice->batch, drowned ? " and farther" : "", asked, drowned ? " at least" : "", 100 * advice->efficiency);
 }
 
 static void advise_nodes(struct advising *a, double unit_seconds) {
@@ -141,7 +139,7 @@ static void warn_of_statistics(struct advising *a) {
 
 int br_advise_train(struct br_comm *comm, const struct br_advise_request *request, struct br_advice *advice) {
   struct advising a = {.comm = comm, .request = request, .options = request->plan.options, .advice = advice, .samples = (double)br_dataset_info(request->plan.train_data)->count};
-  *advice = (struct br_advice){.noise_batch = (double)request->noise_units * request->plan.options->micro_batch};
+  *advice = (struct br_advice){0};
   struct br_plan_request alone = request->plan;
   struct br_train_options gradients = *a.options;
   gradients.sync = BR_SYNC_GRADIENTS; /* so that a part is a unit */
@@ -151,7 +149,7 @@ int br_advise_train(struct br_comm *comm, const struct br_advise_request *reques
   BR_TRY(br_comm_agree(comm, br_step_model_node(&advice->model, request->node)));
   BR_TRY(measure_link(&a, &advice->model));
   BR_TRY(train_a_little(&a));
-  BR_TRY(br_comm_agree(comm, br_noise_scale(request, &advice->noise_scale)));
+  BR_TRY(br_comm_agree(comm, br_noise_scale(request, &advice->noise_scale, &advice->noise_batch)));
   advise_batch(&a);
   advise_nodes(&a, advice->model.part_seconds);
   warn_of_averaging(&a);

@@ -1,5 +1,6 @@
 /* The gradient noise scale. With g_i the gradient of a micro-batch of b samples and G the mean of K of them, E|g_i|^2 = |G*|^2 + S / b and E|G|^2 = |G*|^2 +
  * S / (K b); two equations for |G*|^2 and S (appendix A.1 of the paper). */
+#include <bramble/base/clock.h>
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
 #include <bramble/base/random.h>
@@ -7,6 +8,9 @@
 #include <bramble/net/exec.h>
 
 #include <math.h>
+
+#define SEEN_TIMES 8 /* as many times the samples compared: where the noise scale is larger, their mean gradient drowns in noise and more are compared, */
+#define MOST_TIMES 8 /* up to as many times the units asked for */
 
 struct noise {
   const struct br_advise_request *request;
@@ -47,24 +51,36 @@ static int add_unit(struct noise *n, int unit) {
   return BR_OK;
 }
 
-int br_noise_scale(const struct br_advise_request *request, double *noise_scale) {
+/* From the first K units. */
+static double estimate(const struct noise *n, int K) {
+  int b = n->request->plan.options->micro_batch;
+  double all = 0, B = (double)K * b;
+  for (size_t i = 0; i < n->request->plan.graph->trained_floats; i++) all += n->sum[i] * n->sum[i];
+  double large = all / ((double)K * K), small = n->unit_norms / K;
+  double signal = (B * large - b * small) / (B - b), noise = (small - large) / (1.0 / b - 1 / B);
+  return isfinite(large) ? signal > 0 ? fmax(noise, 0) / signal : INFINITY : NAN;
+}
+
+int br_noise_scale(const struct br_advise_request *request, double *noise_scale, double *compared) {
   struct noise n = {.request = request};
-  int K = request->noise_units, b = request->plan.options->micro_batch;
+  int K = request->noise_units, b = request->plan.options->micro_batch, most = MOST_TIMES * K;
   uint64_t samples = br_dataset_info(request->plan.train_data)->count;
+  double end = br_clock_seconds() + request->train_seconds;
   *noise_scale = NAN;
   if (K < 8 || samples / (uint64_t)b < (uint64_t)K) BR_FAIL(BR_ERROR_USAGE, "advice needs %d micro-batches of %d samples and there are %llu samples; lower --micro-batch", K, b, (unsigned long long)samples);
   int status = open_noise(&n);
-  for (int unit = 0; unit < K && status == BR_OK; unit++) status = add_unit(&n, unit);
-  double all = 0;
-  for (size_t i = 0; status == BR_OK && i < request->plan.graph->trained_floats; i++) all += n.sum[i] * n.sum[i];
-  double large = all / ((double)K * K), small = n.unit_norms / K, B = (double)K * b;
-  double signal = (B * large - b * small) / (B - b), noise = (small - large) / (1.0 / b - 1 / B);
-  *noise_scale = signal > 0 ? fmax(noise, 0) / signal : INFINITY;
+  for (int unit = 0; unit < K && status == BR_OK; unit++) {
+    status = add_unit(&n, unit);
+    if (status != BR_OK || unit + 1 < K) continue;
+    *noise_scale = estimate(&n, K);
+    *compared = (double)K * b;
+    if (*noise_scale > SEEN_TIMES * *compared && 2 * K <= most && samples / (uint64_t)b >= (uint64_t)(2 * K) && br_clock_seconds() < end) K *= 2;
+  }
   br_exec_close(n.exec);
   br_memory_free(n.x);
   br_memory_free(n.label);
   br_memory_free(n.index);
   br_memory_free(n.sum);
-  if (status == BR_OK && !isfinite(large)) status = br_error_set(BR_ERROR_FAILED, "the gradients are no numbers after the short run; lower --lr");
+  if (status == BR_OK && isnan(*noise_scale)) status = br_error_set(BR_ERROR_FAILED, "the gradients are no numbers after the short run; lower --lr");
   return status;
 }

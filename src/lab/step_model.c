@@ -136,5 +136,6 @@ int br_step_model_worth(const struct br_step_model *m, int most, double efficien
   int last = 1;
   for (int n = 2; n <= most; n++)
     if (br_step_model_time(m, n).efficiency >= efficiency) last = n;
+  while (last > 1 && br_step_model_time(m, last - 1).epoch <= 1.001 * br_step_model_time(m, last).epoch) last--; /* the parts of a step do not go round */
   return last;
 }

@@ -35,7 +35,8 @@ int br_step_model_node(struct br_step_model *model, const char *name);
 double br_step_model_compute(const struct br_step_model *model, int64_t parts);
 struct br_step_time br_step_model_time(const struct br_step_model *model, int nodes);
 
-/* The number of nodes up to `most` with the shortest epoch, and the largest whose efficiency is still at least `efficiency`. */
+/* The number of nodes up to `most` with the shortest epoch, and the largest whose efficiency is still at least `efficiency` and that one node fewer would not do as
+ * well as. */
 int br_step_model_fastest(const struct br_step_model *model, int most);
 int br_step_model_worth(const struct br_step_model *model, int most, double efficiency);
 
