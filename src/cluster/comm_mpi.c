@@ -4,6 +4,7 @@
 #include "cluster/comm.h"
 #include "cluster/packed_mpi.h"
 
+#include <bramble/base/clock.h>
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
 #include <bramble/base/thread.h>
@@ -16,6 +17,8 @@
 #include <string.h>
 #include <time.h>
 
+#define LATE 2e-4    /* seconds of a yield */
+#define BELIEVED 100 /* waits */
 #define PIECE ((size_t)1 << 28) /* elements or bytes of one MPI call */
 #define LEAST_PACKED ((size_t)8192) /* numbers; fewer are sooner summed than packed */
 
@@ -23,6 +26,7 @@ struct mpi_comm {
   struct br_comm base;
   MPI_Comm world;
   bool crowded; /* more ranks on this machine than cores */
+  int wanted;   /* for so many waits more the cores count as wanted by others */
   MPI_Request pending[BR_COMM_PENDING];
   MPI_Win shared; /* the board's memory */
   struct br_board *board; /* NULL: ranks on several machines, or a system that allows none */
@@ -41,14 +45,18 @@ static int check(const struct br_comm *comm, int error, const char *doing) {
   BR_FAIL(BR_ERROR_COMM, "rank %d (%s): %s failed: %s", comm->rank, comm->host, doing, text);
 }
 
-/* Spins a little, then gives the core away between tests; where ranks outnumber cores it sleeps, since who only yields is given its share of time again and
- * again, and that is taken from those who work. */
-static void rest(const struct mpi_comm *comm, int spin) {
+/* Spins a little, then gives the core away between tests. Where others want it, ranks beyond the cores or other programs, it sleeps instead: who yields gives up his share of
+ * time, in newer Linux all of it, and who has slept is next. That others want it shows in a yield that comes back late, and is believed for some waits. */
+static void rest(struct mpi_comm *comm, int spin) {
   if (spin < 200) return;
-  if (comm->crowded && spin > 400)
+  if (spin == 200 && comm->wanted > 0) comm->wanted--;
+  if ((comm->crowded && spin > 400) || comm->wanted > 0) {
     nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
-  else
-    sched_yield();
+    return;
+  }
+  double start = br_clock_seconds();
+  sched_yield();
+  if (br_clock_seconds() - start > LATE) comm->wanted = BELIEVED;
 }
 
 static int finish(struct br_comm *comm, MPI_Request *request, const char *doing) {
