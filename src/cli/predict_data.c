@@ -172,7 +172,7 @@ static void print_results(struct cli *cli, const struct task *t) {
     cli_print_json(cli, line);
     return;
   }
-  printf("%llu samples on %d rank%s, %d run%s: %.3f s least, %.3f s average, %.3f s most; %.1f samples/s\n", (unsigned long long)count, br_comm_size(cli->comm), br_comm_size(cli->comm) == 1 ? "" : "s", t->runs,
+  printf("%llu sample%s on %d rank%s, %d run%s: %.3f s least, %.3f s average, %.3f s most; %.1f samples/s\n", (unsigned long long)count, count == 1 ? "" : "s", br_comm_size(cli->comm), br_comm_size(cli->comm) == 1 ? "" : "s", t->runs,
          t->runs == 1 ? "" : "s", least, sum / t->runs, most, (double)count / least);
   if (t->label_of) printf("top-1 %.2f %% (%llu)  top-5 %.2f %% (%llu)\n", 100.0 * (double)right / (double)count, (unsigned long long)right, 100.0 * (double)right5 / (double)count, (unsigned long long)right5);
   printf("largest peak memory of a rank %s\n", br_text_bytes((double)largest, rss));

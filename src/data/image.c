@@ -58,7 +58,7 @@ static int make_upright(const char *name, int orientation, struct br_image *imag
 int br_image_decode(const char *name, const void *data, size_t bytes, int shorter_at_least, struct br_image *image) {
   if (bytes == 0) BR_FAIL(BR_ERROR_DATA, "%s: is empty", name);
   if (br__is_png(data, bytes)) return br__png_decode(name, data, bytes, image);
-  if (!br__is_jpeg(data, bytes)) BR_FAIL(BR_ERROR_DATA, "%s: is neither JPEG nor PNG", name);
+  if (!br__is_jpeg(data, bytes)) BR_FAIL(BR_ERROR_DATA, "%s: is neither JPEG nor PNG; convert it to one of these", name);
   BR_TRY(br__jpeg_decode(name, data, bytes, shorter_at_least, image));
   return make_upright(name, br__jpeg_orientation(data, bytes), image);
 }
