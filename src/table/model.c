@@ -88,6 +88,7 @@ int br__model_create(enum br_table_model_kind kind, const struct br_table *table
 void br_table_model_close(struct br_table_model *model) {
   if (!model) return;
   if (model->body) classes[model->kind]->free(model);
+  br_safetensors_close(model->file);
   for (size_t i = 0; i < model->n_features; i++) free_column(&model->features[i]);
   free_column(&model->target);
   free(model->features);
@@ -232,10 +233,12 @@ int br_table_model_open(const char *path, struct br_table_model **out) {
   *out = NULL;
   BR_TRY(br_safetensors_open(path, &file));
   int status = load_model(path, file, out);
-  br_safetensors_close(file);
   if (status != BR_OK) {
     br_table_model_close(*out);
+    br_safetensors_close(file);
     *out = NULL;
+  } else {
+    (*out)->file = file;
   }
   return status;
 }

@@ -15,6 +15,7 @@ struct br_table_model {
   json_t *settings; /* of the training, and facts worth keeping; owned */
   struct br__steps steps; /* that make its columns of those of a file */
   void *body;
+  struct br_safetensors *file; /* it was read from: bodies may point into it; NULL for a new model */
 };
 
 #define BR__MODEL_TENSORS 96

@@ -78,41 +78,40 @@ void br__nodes_free(struct br__nodes *nodes) {
 
 /* --- arrays -------------------------------------------------------------------------------------------------------------- */
 
+/* Every array: its field, type and length. The widest first, so that all lie aligned in the file: they are read where it is mapped. */
+#define EACH_FIELD(FIELD)                  \
+  FIELD(threshold, BR_F64, t->n_nodes)       \
+  FIELD(gain, BR_F64, t->n_nodes)            \
+  FIELD(value, BR_F64, t->n_nodes)           \
+  FIELD(rows, BR_I64, t->n_nodes)            \
+  FIELD(set, BR_I64, t->n_nodes)             \
+  FIELD(first_count, BR_I64, t->n_nodes + 1) \
+  FIELD(root, BR_I32, t->n_trees)            \
+  FIELD(feature, BR_I32, t->n_nodes)         \
+  FIELD(left, BR_I32, t->n_nodes)            \
+  FIELD(right, BR_I32, t->n_nodes)           \
+  FIELD(counts, BR_I32, 2 * t->n_counts)     \
+  FIELD(flags, BR_U8, t->n_nodes)            \
+  FIELD(sets, BR_U8, t->set_bytes)
+
 static int trees_alloc(size_t n_trees, size_t n_nodes, size_t n_counts, size_t set_bytes, struct br__trees **out) {
   struct br__trees *t;
   BR_TRY(br_memory_alloc(1, sizeof *t, "trees", &t));
   *out = t;
   t->n_trees = n_trees, t->n_nodes = n_nodes, t->n_counts = n_counts, t->set_bytes = set_bytes;
-  BR_TRY(br_memory_alloc(n_trees, sizeof *t->root, "trees", &t->root));
-  BR_TRY(br_memory_alloc(n_nodes, sizeof *t->feature, "trees", &t->feature));
-  BR_TRY(br_memory_alloc(n_nodes, sizeof *t->threshold, "trees", &t->threshold));
-  BR_TRY(br_memory_alloc(n_nodes, sizeof *t->left, "trees", &t->left));
-  BR_TRY(br_memory_alloc(n_nodes, sizeof *t->right, "trees", &t->right));
-  BR_TRY(br_memory_alloc(n_nodes, 1, "trees", &t->flags));
-  BR_TRY(br_memory_alloc(n_nodes, sizeof *t->rows, "trees", &t->rows));
-  BR_TRY(br_memory_alloc(n_nodes, sizeof *t->gain, "trees", &t->gain));
-  BR_TRY(br_memory_alloc(n_nodes, sizeof *t->value, "trees", &t->value));
-  BR_TRY(br_memory_alloc(n_nodes, sizeof *t->set, "trees", &t->set));
-  BR_TRY(br_memory_alloc(set_bytes, 1, "trees", &t->sets));
-  BR_TRY(br_memory_alloc(n_nodes + 1, sizeof *t->first_count, "trees", &t->first_count));
-  return br_memory_alloc(2 * n_counts, sizeof *t->counts, "trees", &t->counts);
+#define ALLOC(field, dtype, count) BR_TRY(br_memory_alloc(count, sizeof *t->field, "trees", &t->field));
+  EACH_FIELD(ALLOC)
+#undef ALLOC
+  return BR_OK;
 }
 
 void br__trees_free(struct br__trees *t) {
   if (!t) return;
-  br_memory_free(t->root);
-  br_memory_free(t->feature);
-  br_memory_free(t->threshold);
-  br_memory_free(t->left);
-  br_memory_free(t->right);
-  br_memory_free(t->flags);
-  br_memory_free(t->rows);
-  br_memory_free(t->gain);
-  br_memory_free(t->value);
-  br_memory_free(t->set);
-  br_memory_free(t->sets);
-  br_memory_free(t->first_count);
-  br_memory_free(t->counts);
+#define FREE(field, dtype, count) br_memory_free(t->field);
+  if (!t->mapped) {
+    EACH_FIELD(FREE)
+  }
+#undef FREE
   br_memory_free(t);
 }
 
@@ -209,20 +208,8 @@ void br__tree_size(const struct br__trees *t, size_t tree, size_t *depth, size_t
 
 size_t br__trees_tensors(const struct br__trees *t, struct br_tensor_entry *e) {
   size_t n = 0;
-#define TENSOR(field, dtype, count) e[n++] = (struct br_tensor_entry){.name = #field, .type = dtype, .dims = 1, .shape = {count}, .data = t->field}
-  TENSOR(threshold, BR_F64, t->n_nodes); /* the widest first, so that all lie aligned in the file and are read where it is mapped */
-  TENSOR(gain, BR_F64, t->n_nodes);
-  TENSOR(value, BR_F64, t->n_nodes);
-  TENSOR(rows, BR_I64, t->n_nodes);
-  TENSOR(set, BR_I64, t->n_nodes);
-  TENSOR(first_count, BR_I64, t->n_nodes + 1);
-  TENSOR(root, BR_I32, t->n_trees);
-  TENSOR(feature, BR_I32, t->n_nodes);
-  TENSOR(left, BR_I32, t->n_nodes);
-  TENSOR(right, BR_I32, t->n_nodes);
-  TENSOR(counts, BR_I32, 2 * t->n_counts);
-  TENSOR(flags, BR_U8, t->n_nodes);
-  TENSOR(sets, BR_U8, t->set_bytes);
+#define TENSOR(field, dtype, count) e[n++] = (struct br_tensor_entry){.name = #field, .type = dtype, .dims = 1, .shape = {count}, .data = t->field};
+  EACH_FIELD(TENSOR)
 #undef TENSOR
   return n;
 }
@@ -246,28 +233,31 @@ static int check_nodes(const struct br_table_model *model, const struct br__tree
   return BR_OK;
 }
 
+static int map_fields(const struct br_safetensors *file, struct br__trees *t) {
+  const void *data;
+#define MAP(field, dtype, count)                                     \
+  BR_TRY(br__model_tensor(file, #field, dtype, count, &data, NULL)); \
+  t->field = (void *)(uintptr_t)data;
+  EACH_FIELD(MAP)
+#undef MAP
+  return BR_OK;
+}
+
 int br__trees_load(const struct br_table_model *model, const struct br_safetensors *file, struct br__trees **out) {
   const void *data;
-  size_t trees, nodes, counts, sets;
+  struct br__trees *t, trees = {.mapped = true};
   *out = NULL;
-  BR_TRY(br__model_tensor(file, "root", BR_I32, SIZE_MAX, &data, &trees));
-  BR_TRY(br__model_tensor(file, "feature", BR_I32, SIZE_MAX, &data, &nodes));
-  BR_TRY(br__model_tensor(file, "counts", BR_I32, SIZE_MAX, &data, &counts));
-  BR_TRY(br__model_tensor(file, "sets", BR_U8, SIZE_MAX, &data, &sets));
-  int status = trees_alloc(trees, nodes, counts / 2, sets, out);
-  struct br_tensor_entry wanted[BR__MODEL_TENSORS];
-  size_t n = status == BR_OK ? br__trees_tensors(*out, wanted) : 0;
-  for (size_t i = 0; status == BR_OK && i < n; i++) {
-    size_t count = (size_t)wanted[i].shape[0];
-    status = br__model_tensor(file, wanted[i].name, wanted[i].type, count, &data, NULL);
-    if (status == BR_OK && count) memcpy((void *)(uintptr_t)wanted[i].data, data, count * br_dtype_bytes(wanted[i].type));
-  }
-  if (status == BR_OK) status = check_nodes(model, *out);
-  if (status != BR_OK) {
-    br__trees_free(*out);
-    *out = NULL;
-  }
-  return status;
+  BR_TRY(br__model_tensor(file, "root", BR_I32, SIZE_MAX, &data, &trees.n_trees));
+  BR_TRY(br__model_tensor(file, "feature", BR_I32, SIZE_MAX, &data, &trees.n_nodes));
+  BR_TRY(br__model_tensor(file, "counts", BR_I32, SIZE_MAX, &data, &trees.n_counts));
+  BR_TRY(br__model_tensor(file, "sets", BR_U8, SIZE_MAX, &data, &trees.set_bytes));
+  trees.n_counts /= 2;
+  BR_TRY(map_fields(file, &trees));
+  BR_TRY(check_nodes(model, &trees));
+  BR_TRY(br_memory_alloc(1, sizeof *t, "trees", &t));
+  *t = trees;
+  *out = t;
+  return BR_OK;
 }
 
 /* --- for people ---------------------------------------------------------------------------------------------------------- */

@@ -47,6 +47,7 @@ int br__nodes_share(struct br_comm *comm, struct br__nodes *lists, size_t n_list
 /* The body of a model: all trees' nodes one after another. */
 struct br__trees {
   size_t n_trees, n_nodes, n_counts, set_bytes;
+  bool mapped;        /* the arrays are those of the model's file, not to be written or freed */
   int32_t *root;      /* [n_trees] */
   int32_t *feature;   /* [n_nodes], and so on */
   double *threshold;
@@ -72,6 +73,7 @@ bool br__tree_goes_left(const struct br__trees *trees, int32_t node, const doubl
 void br__tree_size(const struct br__trees *trees, size_t tree, size_t *depth, size_t *leaves);
 
 size_t br__trees_tensors(const struct br__trees *trees, struct br_tensor_entry *entries);
+/* The trees of a file, which must stay open as long as they are in use. */
 int br__trees_load(const struct br_table_model *model, const struct br_safetensors *file, struct br__trees **out);
 /* Adds leaves, depth, nodes and importances (shares of the gain, by feature) to a description. */
 void br__trees_describe(const struct br_table_model *model, const struct br__trees *trees, json_t *into);
