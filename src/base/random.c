@@ -64,21 +64,28 @@ static uint64_t mix(uint64_t x) {
   return x ^ x >> 31;
 }
 
-/* Philox makes the four round keys once; the rounds themselves are cheap, since a small net takes a sample in less time than a Philox. */
-uint64_t br_random_permute(uint64_t seed, enum br_random_stream stream, uint32_t a, uint64_t n, uint64_t index) {
-  uint32_t key[4];
-  br_random_block(seed, stream, a, n, 0xF0000000u, key);
-  unsigned half = 1;
-  while (half < 32 && ((uint64_t)1 << (2 * half)) < n) half++;
-  uint64_t mask = half == 32 ? 0xFFFFFFFFu : ((uint64_t)1 << half) - 1;
+struct br_permutation br_permutation_open(uint64_t seed, enum br_random_stream stream, uint32_t a, uint64_t n) {
+  struct br_permutation p = {.half = 1, .n = n};
+  br_random_block(seed, stream, a, n, 0xF0000000u, p.key);
+  while (p.half < 32 && ((uint64_t)1 << (2 * p.half)) < n) p.half++;
+  return p;
+}
+
+uint64_t br_permutation_at(const struct br_permutation *p, uint64_t index) {
+  const uint64_t mask = p->half == 32 ? 0xFFFFFFFFu : ((uint64_t)1 << p->half) - 1;
   do {
-    uint64_t left = index >> half, right = index & mask;
+    uint64_t left = index >> p->half, right = index & mask;
     for (int round = 0; round < 4; round++) {
-      uint64_t next = left ^ (mix(right << 32 ^ key[round]) & mask);
+      uint64_t next = left ^ (mix(right << 32 ^ p->key[round]) & mask);
       left = right;
       right = next;
     }
-    index = left << half | right;
-  } while (index >= n);
+    index = left << p->half | right;
+  } while (index >= p->n);
   return index;
+}
+
+uint64_t br_random_permute(uint64_t seed, enum br_random_stream stream, uint32_t a, uint64_t n, uint64_t index) {
+  const struct br_permutation p = br_permutation_open(seed, stream, a, n);
+  return br_permutation_at(&p, index);
 }

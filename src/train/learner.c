@@ -13,8 +13,9 @@
 #include <string.h>
 
 void br_order_unit(const struct br_order *order, int64_t unit, uint64_t *index) {
+  const struct br_permutation shuffle = br_permutation_open(order->seed, BR_RANDOM_SHUFFLE, order->epoch, order->samples);
   for (int i = 0; i < order->micro_batch; i++) {
-    uint64_t place = br_random_permute(order->seed, BR_RANDOM_SHUFFLE, order->epoch, order->samples, (uint64_t)unit * (uint64_t)order->micro_batch + (uint64_t)i);
+    uint64_t place = br_permutation_at(&shuffle, (uint64_t)unit * (uint64_t)order->micro_batch + (uint64_t)i);
     index[i] = order->shard ? order->shard[place] : place;
   }
 }

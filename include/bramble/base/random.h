@@ -45,5 +45,13 @@ float br_random_normal(struct br_random *random);
 /* Position `index` of a permutation of [0, n) that depends on (seed, stream, a) alone: a Feistel network on the smallest even
  * number of bits that holds n, walked until it falls inside (Black and Rogaway 2002). No storage; n at least 1, index < n. */
 uint64_t br_random_permute(uint64_t seed, enum br_random_stream stream, uint32_t a, uint64_t n, uint64_t index);
+/* The same for many positions: opened once, since the rounds' keys take longer than the rounds. */
+struct br_permutation {
+  uint32_t key[4];
+  unsigned half; /* bits of one side of the network */
+  uint64_t n;
+};
+struct br_permutation br_permutation_open(uint64_t seed, enum br_random_stream stream, uint32_t a, uint64_t n);
+uint64_t br_permutation_at(const struct br_permutation *permutation, uint64_t index);
 
 #endif
