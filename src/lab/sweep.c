@@ -147,11 +147,14 @@ static void add_point(struct sweep *s, double seconds) {
 
 static void on_tick(void *arg, double seconds) {
   struct sweep *s = arg;
-  if (br_clock_seconds() - s->counters.time >= s->period) add_point(s, br_clock_seconds() - s->started);
+  double passed = br_clock_seconds() - s->started, left = -1;
+  if (br_clock_seconds() - s->counters.time >= s->period) add_point(s, passed);
   (void)seconds;
   if (!s->watch->progress || !s->running) return;
-  double left = -1;
-  if (s->result->runs > 0) left = s->measured_seconds / s->result->runs * (s->all - s->done);
+  if (s->result->runs > 0) {
+    double usual = s->measured_seconds / s->result->runs;
+    left = usual * (s->all - s->done - 1) + fabs(usual - passed); /* a run that takes longer than the others may well take longer still */
+  }
   s->watch->progress(s->watch->arg, s->running->label, s->done, s->all, left);
 }
 
