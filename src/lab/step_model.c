@@ -11,9 +11,9 @@
 #include <string.h>
 #include <strings.h>
 
-#define EXACT_BYTES 5.0      /* that a parameter's 64-bit sum takes on the wire, packed (src/cluster/pack.h): lenet 4.5, mobilenetv2 5.0 */
 #define BACKWARD (2.0 / 3.0) /* of a unit's time: two products for the forward pass' one */
-#define MOVED 0.5           /* of what the link could carry in that time: MPI moves messages only when it is asked, between operators (measured, docs/results/published.md) */
+#define PACKED (5.0 / 8.0)  /* of the bytes of 64-bit sums, as they travel between machines: 0.55 of lenet's, 0.64 of mobilenetv2's */
+#define MOVED 0.5           /* of what the link could carry in that time: the thread that moves messages shares the node's cores (measured, docs/results/published.md) */
 
 /* Matrix products of one core in GFLOP/s, as tuned libraries reach them. */
 static const struct node_kind {
@@ -26,7 +26,7 @@ static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 void br_step_model_shape(const struct br_plan_request *request, const struct br_train_plan *plan, double unit_seconds, struct br_step_model *model) {
   const struct br_train_options *o = request->options;
-  *model = (struct br_step_model){.threads = request->threads, .sum_bytes = (o->reduce == BR_REDUCE_EXACT ? EXACT_BYTES : 4.0) * (double)request->graph->trained_floats + 16.0 * (double)request->graph->statistic_floats, .latency = 1.5e-4, .bandwidth = 940e6 / 8};
+  *model = (struct br_step_model){.threads = request->threads, .sum_bytes = (o->reduce == BR_REDUCE_EXACT ? 8 * PACKED : 4) * (double)request->graph->trained_floats + 16 * PACKED * (double)request->graph->statistic_floats, .latency = 1.5e-4, .bandwidth = 940e6 / 8};
   if (o->sync == BR_SYNC_GRADIENTS) {
     model->parts = o->batch / o->micro_batch;
     if (plan->units > 0 && model->parts > plan->units) model->parts = plan->units;
