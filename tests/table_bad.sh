@@ -119,6 +119,23 @@ expect 3 "row 1 column a: 'x' is no number" predict m.safetensors --data words.c
 table target 'a,b\n1,2\n'
 "$bramble" eval m.safetensors --data target.csv --quiet 2>&1 | grep -q "lacks the column y that the model predicts" || fail "eval without a target"
 expect 2 "the model has no column aa; did you mean a?" predict m.safetensors --row aa=1
+expect 2 "lasso is no kind of model for tables; there are linear" train lasso --data small.csv --target y
+table odd 'a,y\n1,2\n2,five\n3,4\n5,1\n'
+expect 3 "the target y is a category, as row 2 has 'five'" train linear --data odd.csv --target y
+
+# rows without an answer: said, and a field each in the file
+"$bramble" train linear --data small.csv --target y --features a,b --drop-missing --out l.safetensors --quiet >/dev/null || fail "a line"
+"$bramble" train logistic --data small.csv --target k --features a,b --drop-missing --out g.safetensors --quiet >/dev/null || fail "a logistic model"
+expect 0 "the row lacks b, without which a linear model has no answer" predict l.safetensors --row a=1
+table holes 'a,b\n1,2\n,2\n2,1\n'
+"$bramble" predict l.safetensors --data holes.csv --out lines.csv --json 2> why | grep -q '"unanswered":1' && grep -q "no answer for 1 of 3 rows" why || fail "a row without an answer: $(cat why)"
+[ "$(sed -n 3p lines.csv)" = NaN ] || fail "a row without a number: $(cat lines.csv)"
+"$bramble" predict g.safetensors --data holes.csv --probabilities --out lines.csv --quiet > /dev/null || fail "predictions of classes"
+[ "$(sed -n 3p lines.csv)" = ,,, ] || fail "a row without a class: $(cat lines.csv)"
+
+# a table that cannot be packed leaves nothing
+mkdir full && ln -s /dev/full full/column-0002.npy && "$bramble" data pack small.csv full > /dev/null 2>&1 && fail "a full disk is not noticed while packing"
+[ -e full ] && fail "a failed pack leaves $(ls -A full)"
 if [ -c /dev/full ]; then
   "$bramble" predict m.safetensors --data small.csv --out /dev/full --quiet > /dev/null 2> why && fail "a full disk is not noticed"
   grep -q "/dev/full: writing failed: No space left" why || fail "a full disk says: $(cat why)"

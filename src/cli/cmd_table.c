@@ -323,15 +323,17 @@ static int predict_file(struct cli *cli, struct table_times *times, double *rows
   struct br_table *table = NULL;
   struct br_team *team = NULL;
   const char *out = option_text(&cli->options, "out");
-  uint64_t unknown = 0;
+  struct br_predict_counts counts = {0};
   if (!out) BR_FAIL(BR_ERROR_USAGE, "--out is missing: the CSV file for the predictions");
   int status = br_comm_agree(cli->comm, cli_open_team(cli, &team));
   if (status == BR_OK) status = open_both(cli, team, NULL, times, &model, &table);
-  if (status == BR_OK) status = br_table_predict_csv(cli->comm, team, model, table, what_to_write(cli), out, &unknown);
+  if (status == BR_OK) status = br_table_predict_csv(cli->comm, team, model, table, what_to_write(cli), out, &counts);
   table_times_mark(times, "predict");
   *rows = table ? (double)br_table_rows(table) : 0;
-  if (status == BR_OK && unknown) br_warn("%llu values are categories the model does not know; they count as missing", (unsigned long long)unknown);
-  if (status == BR_OK) table_report(cli, json_pack("{s:s,s:I,s:I}", "file", out, "rows", (json_int_t)br_table_rows(table), "unknown_categories", (json_int_t)unknown));
+  if (status == BR_OK && counts.unknown_categories) br_warn("%llu values are categories the model does not know; they count as missing", (unsigned long long)counts.unknown_categories);
+  if (status == BR_OK && counts.unanswered) br_warn("no answer for %llu of %llu rows: a number is missing that the model needs", (unsigned long long)counts.unanswered, (unsigned long long)br_table_rows(table));
+  if (status == BR_OK)
+    table_report(cli, json_pack("{s:s,s:I,s:I,s:I}", "file", out, "rows", (json_int_t)br_table_rows(table), "unknown_categories", (json_int_t)counts.unknown_categories, "unanswered", (json_int_t)counts.unanswered));
   br_table_close(table);
   br_table_model_close(model);
   br_team_close(team);

@@ -377,12 +377,17 @@ static int train(struct training *t) {
 
 int cmd_train(struct cli *cli) {
   if (cli->options.n_subjects != 1) BR_FAIL(BR_ERROR_USAGE, "bramble train takes one net or model, as in: bramble train lenet --out m.safetensors");
+  const char *data = option_text(&cli->options, "data");
   if (table_is_kind(cli->options.subjects[0])) {
     if (option_given(&cli->options, "view")) BR_FAIL(BR_ERROR_USAGE, "--view is for nets; training a %s shows its progress on stderr", cli->options.subjects[0]);
     if (option_given(&cli->options, "simulate")) BR_FAIL(BR_ERROR_USAGE, "--simulate is for nets; the time of a %s on so many nodes is not known before", cli->options.subjects[0]);
     return table_train(cli);
   }
   if (option_given(&cli->options, "times")) BR_FAIL(BR_ERROR_USAGE, "--times is for linear, tree and the other models of tables; a net's training says where its time went in every line of --json");
+  if (data && table_is_csv(data) && !table_net_wanted(cli)) {
+    enum br_table_model_kind kind;
+    return br_table_model_kind_parse(cli->options.subjects[0], &kind);
+  }
   struct training t = {.cli = cli, .subject = cli->options.subjects[0], .out = option_text(&cli->options, "out")};
   int status = train(&t);
   if (t.log) fclose(t.log);

@@ -24,6 +24,11 @@ bool br_table_is_folder(const char *path) {
   return is;
 }
 
+static const char *text_of(const json_t *object, const char *key) {
+  const char *text = json_string_value(json_object_get(object, key));
+  return text ? text : "";
+}
+
 /* --- writing ------------------------------------------------------------------------------------------------------------- */
 
 static int write_json(const char *path, const json_t *json) {
@@ -100,6 +105,16 @@ static int write_columns(const struct br_table *t, const char *path, json_t *col
   return status;
 }
 
+/* What a failed writing has left. */
+static void remove_columns(const char *path, const json_t *columns) {
+  for (size_t i = 0; i < json_array_size(columns); i++) {
+    char *file = NULL;
+    if (asprintf(&file, "%s/%s", path, text_of(json_array_get(columns, i), "file")) >= 0) remove(file);
+    free(file);
+  }
+  remove(path); /* where it holds nothing else */
+}
+
 int br_table_write_folder(const struct br_table *table, const char *path) {
   char *schema = NULL;
   json_t *columns = json_array(), *blocks = json_array(), *json = json_pack("{s:s,s:I,s:o,s:o}", "format", FORMAT, "rows", (json_int_t)br_table_rows(table), "blocks", blocks, "columns", columns);
@@ -109,6 +124,7 @@ int br_table_write_folder(const struct br_table *table, const char *path) {
   if (status == BR_OK) remove(schema); /* what is there from before is no table until the new one is complete */
   if (status == BR_OK) status = write_columns(table, path, columns);
   if (status == BR_OK) status = write_json(schema, json);
+  if (status != BR_OK) remove_columns(path, columns);
   json_decref(json);
   free(schema);
   return status;
@@ -133,11 +149,6 @@ struct reading {
   atomic_size_t next;
   atomic_int status;
 };
-
-static const char *text_of(const json_t *object, const char *key) {
-  const char *text = json_string_value(json_object_get(object, key));
-  return text ? text : "";
-}
 
 static enum br_column_type type_of(const json_t *column) {
   for (enum br_column_type t = BR_COLUMN_NUMBER; t <= BR_COLUMN_DATE; t++)

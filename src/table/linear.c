@@ -308,7 +308,12 @@ int br_linear_train(struct br_comm *comm, struct br_team *team, const struct br_
   struct fit fit = {0};
   struct br_table_model *model = NULL;
   *out = NULL;
-  if (br_table_type(task->table, task->target) == BR_COLUMN_CATEGORY) BR_FAIL(BR_ERROR_DATA, "the target %s is a category; a linear model predicts numbers: use logistic or tree", br_table_name(task->table, task->target));
+  if (br_table_type(task->table, task->target) == BR_COLUMN_CATEGORY) {
+    uint64_t row;
+    const char *text = br_table_first_text(task->table, task->target, &row), *name = br_table_name(task->table, task->target);
+    if (text) BR_FAIL(BR_ERROR_DATA, "the target %s is a category, as row %llu has '%.40s'; a linear model predicts numbers: mend the row, or use logistic or tree", name, (unsigned long long)row, text);
+    BR_FAIL(BR_ERROR_DATA, "the target %s is a category; a linear model predicts numbers: use logistic or tree", name);
+  }
   int status = br__model_create(BR_TABLE_LINEAR, task->table, task->features, task->n_features, task->target, &model);
   if (status == BR_OK) status = linear_open(model);
   status = br_comm_agree(comm, status);

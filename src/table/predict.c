@@ -1,5 +1,6 @@
 /* Answers for rows: a whole table as CSV in its order, or one row given as text. */
 #include <bramble/base/error.h>
+#include <bramble/base/log.h>
 #include <bramble/base/memory.h>
 #include <bramble/base/text.h>
 #include <bramble/store/file.h>
@@ -26,7 +27,7 @@ struct predicting {
   char *text[BATCH];
   size_t bytes[BATCH];
   atomic_size_t next;
-  atomic_uint_fast64_t unknown;
+  atomic_uint_fast64_t unknown, unanswered;
   atomic_int status;
 };
 
@@ -52,9 +53,16 @@ static void put_text(FILE *out, const char *text) {
 }
 
 static void put_answer(const struct predicting *p, FILE *out, const double *answer) {
-  if (isnan(answer[0])) return; /* a number it needs is missing */
+  bool none = isnan(answer[0]); /* a number it needs is missing */
   if (p->model->target.type != BR_COLUMN_CATEGORY) {
-    fprintf(out, "%.10g", answer[0]);
+    if (none)
+      fputs("NaN", out); /* an empty line would be none to many readers */
+    else
+      fprintf(out, "%.10g", answer[0]);
+    return;
+  }
+  if (none) {
+    for (size_t c = 0; c < (p->what & BR_PREDICT_PROBABILITIES ? p->model->outputs + 1 : 1); c++) putc(',', out);
     return;
   }
   size_t best = likeliest(answer, p->model->outputs);
@@ -76,7 +84,7 @@ static void predict_part(void *arg, struct br_part part) {
   (void)part;
   size_t largest = br_table_largest_block(p->table), features = p->encoder.n_features;
   double *x = NULL, *rest = NULL, *room = NULL;
-  uint64_t unknown = 0;
+  uint64_t unknown = 0, unanswered = 0;
   int status = br_memory_alloc(largest * features, sizeof *x, "rows of a block", &x);
   if (status == BR_OK && p->what & BR_PREDICT_EXPLANATION) status = br_memory_alloc(features + br__explain_bytes(p->model) / sizeof *room + 1, sizeof *room, "explanations", &room);
   if (status == BR_OK) status = br_memory_alloc(largest + BR__ROWS_AT_ONCE * p->model->outputs, sizeof *rest, "rows of a block", &rest);
@@ -92,6 +100,7 @@ static void predict_part(void *arg, struct br_part part) {
       br_table_model_predict_rows(p->model, x + first * features, rows, rest + largest);
       for (size_t i = 0; i < rows; i++) {
         put_answer(p, out, rest + largest + i * p->model->outputs);
+        unanswered += isnan(rest[largest + i * p->model->outputs]);
         if (room) put_explanation(p, out, x + (first + i) * features, rest + largest + i * p->model->outputs, room);
         putc('\n', out);
       }
@@ -100,6 +109,7 @@ static void predict_part(void *arg, struct br_part part) {
   }
   if (status != BR_OK) atomic_store(&p->status, status);
   atomic_fetch_add(&p->unknown, unknown);
+  atomic_fetch_add(&p->unanswered, unanswered);
   br_memory_free(x);
   br_memory_free(rest);
   br_memory_free(room);
@@ -192,7 +202,7 @@ static int check_explainable(const struct br_table_model *model, unsigned what) 
   BR_FAIL(BR_ERROR_USAGE, "--explain: is for trees, forests and boosting; inspect shows what a %s model weighs", br_table_model_kind_name(model->kind));
 }
 
-int br_table_predict_csv(struct br_comm *comm, struct br_team *team, const struct br_table_model *model, const struct br_table *table, unsigned what, const char *path, uint64_t *unknown) {
+int br_table_predict_csv(struct br_comm *comm, struct br_team *team, const struct br_table_model *model, const struct br_table *table, unsigned what, const char *path, struct br_predict_counts *counts) {
   struct predicting p = {.model = model, .table = table, .what = what};
   struct br_writer *writer = NULL;
   BR_TRY(check_explainable(model, what));
@@ -208,9 +218,9 @@ int br_table_predict_csv(struct br_comm *comm, struct br_team *team, const struc
   br_writer_abandon(writer);
   br__encoder_close(&p.encoder);
   BR_TRY(br_comm_agree(comm, status));
-  int64_t count = (int64_t)atomic_load(&p.unknown);
-  BR_TRY(br_comm_sum_i64(comm, &count, 1));
-  if (unknown) *unknown = (uint64_t)count;
+  int64_t sums[2] = {(int64_t)atomic_load(&p.unknown), (int64_t)atomic_load(&p.unanswered)};
+  BR_TRY(br_comm_sum_i64(comm, sums, 2));
+  if (counts) *counts = (struct br_predict_counts){(uint64_t)sums[0], (uint64_t)sums[1]};
   return BR_OK;
 }
 
@@ -311,6 +321,15 @@ static int add_explanation(const struct br_table_model *model, size_t output, co
   return BR_OK;
 }
 
+/* Why there is no answer. */
+static void warn_of_missing(const struct br_table_model *model, const double *x) {
+  char names[200] = "";
+  size_t used = 0;
+  for (size_t f = 0; f < model->n_features && used < sizeof names; f++)
+    if (isnan(x[f]) && model->features[f].type != BR_COLUMN_CATEGORY) used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", used ? ", " : "", model->features[f].name);
+  br_warn("the row lacks %s, without which a %s model has no answer", names, br_table_model_kind_name(model->kind));
+}
+
 /* The model's answer for the first row of a table. */
 static int answer_first(const struct br_table_model *model, const struct br_table *table, unsigned what, json_t **report) {
   struct br__encoder encoder;
@@ -323,6 +342,7 @@ static int answer_first(const struct br_table_model *model, const struct br_tabl
     br__encoder_rows(&encoder, 0, x, x + p + model->outputs, &unknown);
     br_table_model_predict(model, x, x + p);
     size_t best = likeliest(x + p, model->outputs);
+    if (isnan(x[p])) warn_of_missing(model, x);
     *report = row_report(model, x + p);
     if (unknown) json_object_set_new(*report, "unknown_categories", json_integer((json_int_t)unknown));
     if (what & BR_PREDICT_EXPLANATION) status = add_explanation(model, best, x, *report);

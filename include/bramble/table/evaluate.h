@@ -26,12 +26,15 @@ enum { BR_PREDICT_PROBABILITIES = 1, BR_PREDICT_EXPLANATION = 2 };
 /* Writes the answer for every row as CSV, in input order: a column prediction; for classes prediction, probability and, with
  * BR_PREDICT_PROBABILITIES, one column for each class. With BR_PREDICT_EXPLANATION (trees, forests, boosting): base and one column a feature, which
  * add up to the answer of a number or the probability of the class predicted; for boosting to its score before the link (log odds of
- * the second class where there are two). `path` is written by rank 0, complete or not at all. *unknown (may be NULL) counts
- * categories the model does not know. Collective. */
-int br_table_predict_csv(struct br_comm *comm, struct br_team *team, const struct br_table_model *model, const struct br_table *table, unsigned what, const char *path, uint64_t *unknown);
+ * the second class where there are two). A row that lacks a number the model needs has no answer: NaN for a number, nothing between the commas for a class. `path` is
+ * written by rank 0, complete or not at all. *counts may be NULL. Collective. */
+struct br_predict_counts {
+  uint64_t unknown_categories, unanswered; /* values that are categories the model does not know; rows */
+};
+int br_table_predict_csv(struct br_comm *comm, struct br_team *team, const struct br_table_model *model, const struct br_table *table, unsigned what, const char *path, struct br_predict_counts *counts);
 
 /* The answer for one row written as "year=2015,odometer=60000,fuel=gas": features not named are missing. *report gets
- * prediction, unknown_categories where some are (they count as missing), for classes probability and probabilities {class: p} of the ten likeliest, and with BR_PREDICT_EXPLANATION explanation {base, score,
+ * prediction (null, with a warning, where a number is missing that the model needs), unknown_categories where some are (they count as missing), for classes probability and probabilities {class: p} of the ten likeliest, and with BR_PREDICT_EXPLANATION explanation {base, score,
  * features {name: share}}. Not collective. */
 int br_table_predict_row(const struct br_table_model *model, const char *row, unsigned what, json_t **report);
 
