@@ -131,7 +131,10 @@ static void test_awkward_files(void **state) {
   (void)state;
   expect("a,b\n1,2\n3,4\n", "a number: 1 3\nb number: 2 4\n");
   expect("a,b\r\n1,x\r\n3,\"y\"\r\n", "a number: 1 3\nb category: [x] [y]\n");
-  expect("\xef\xbb\xbf" "a;b\n1;2,5\n3;4", "a number: 1 3\nb category: [2,5] [4]\n");
+  expect("\xef\xbb\xbf" "a;b\n1;2,5\n3;4", "a number: 1 3\nb number: 2.5 4\n");
+  expect("a;b;c\n1,5e3;-0,25;1,2,3\n+,5;1.234,5;4\n", "a number: 1500 0.5\nb category: [-0,25] [1.234,5]\nc category: [1,2,3] [4]\n");
+  expect("1,5;x\n2;y\n", "c1 number: 1.5 2\nc2 category: [x] [y]\n");
+  expect("a\tb\n1,5\t2\n", "a category: [1,5]\nb number: 2\n");
   expect("a,b\n1,2\n\n3,4\n\n", "a number: 1 3\nb number: 2 4\n");
   expect("1,2\n3,4", "c1 number: 1 3\nc2 number: 2 4\n");
   expect("a,b\n\"x\ny\",\"he said \"\"no\"\"\"\n\",\",\n", "a category: [x\ny] [,]\nb category: [he said \"no\"] -\n");

@@ -299,6 +299,18 @@ enum br_number_kind br_number_parse(const unsigned char *start, size_t length, s
   return parse_general(start, length, negative, out);
 }
 
+#define COMMA_LENGTH 64 /* longer numbers with a comma are texts */
+
+enum br_number_kind br_number_parse_between(char separator, const unsigned char *start, size_t length, struct br_number *out) {
+  enum br_number_kind kind = br_number_parse(start, length, out);
+  const unsigned char *comma = kind == BR_NUMBER_NONE && separator == ';' && length <= COMMA_LENGTH ? memchr(start, ',', length) : NULL;
+  if (!comma || memchr(start, '.', length)) return kind;
+  unsigned char text[COMMA_LENGTH + BR_CSV_PADDING] = {0};
+  memcpy(text, start, length);
+  text[comma - start] = '.';
+  return br_number_parse(text, length, out);
+}
+
 /* --- guessing ------------------------------------------------------------------------------------------------------------ */
 
 /* How many of the first records agree on the commonest number of fields, and that number. */
@@ -320,7 +332,7 @@ static bool looks_like_header(const struct br_csv_scan *scan, const unsigned cha
     size_t length;
     struct br_number number;
     br_csv_field(text, (uint32_t)(scan->mark[i - 1] + 1), scan->mark[i], &start, &length);
-    if (length && br_number_parse(start, length, &number) != BR_NUMBER_NONE) return false;
+    if (length && br_number_parse_between(scan->separator, start, length, &number) != BR_NUMBER_NONE) return false;
   }
   return true;
 }

@@ -239,7 +239,7 @@ static void guess_types(struct reader *r, const unsigned char *text, const struc
       const unsigned char *start;
       size_t length, mark = before + r->layout.field[c];
       br_csv_field(text, scan->mark[mark] + 1, scan->mark[mark + 1], &start, &length);
-      enum br_column_type own = br__value_type(start, length);
+      enum br_column_type own = br__value_type(r->table->separator, start, length);
       type = join_types(type, own);
       rows++;
       number += own == BR_COLUMN_NUMBER;

@@ -240,7 +240,7 @@ static int parse_numbers(struct br__slicer *s, struct br__slice *slice, size_t c
       s->scale[i] = 0;
       continue;
     }
-    if (!date) kind = br_number_parse(start, length, &number);
+    if (!date) kind = br_number_parse_between(s->layout->separator, start, length, &number);
     s->scale[i] = BR__SCALE_MISSING;
     if (kind == BR_NUMBER_DECIMAL) {
       s->digits[i] = number.digits;
@@ -337,10 +337,10 @@ int br__slice_measure(struct br__slicer *s, struct br__slice *slice, struct br__
   return BR_OK;
 }
 
-enum br_column_type br__value_type(const unsigned char *text, size_t length) {
+enum br_column_type br__value_type(char separator, const unsigned char *text, size_t length) {
   struct br_number number;
   int64_t seconds;
   if (br_csv_is_missing(text, length)) return BR_COLUMN_AUTO;
-  if (br_number_parse(text, length, &number) != BR_NUMBER_NONE) return BR_COLUMN_NUMBER;
+  if (br_number_parse_between(separator, text, length, &number) != BR_NUMBER_NONE) return BR_COLUMN_NUMBER;
   return br__date_parse(text, length, &seconds) ? BR_COLUMN_DATE : BR_COLUMN_CATEGORY;
 }

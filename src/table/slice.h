@@ -85,7 +85,7 @@ int br__slice_enlarge(void *block, size_t keep, size_t *capacity, size_t least, 
 /* Frees what reading left. */
 void br__slice_clear(struct br__slice *slice);
 
-/* The type one value's text alone would have: NUMBER, DATE, CATEGORY, or AUTO if it is missing. */
-enum br_column_type br__value_type(const unsigned char *text, size_t length);
+/* The type one value's text alone would have in a file with that separator: NUMBER, DATE, CATEGORY, or AUTO if it is missing. */
+enum br_column_type br__value_type(char separator, const unsigned char *text, size_t length);
 
 #endif

@@ -59,6 +59,8 @@ struct br_number {
 };
 /* Reads a whole field as a number: sign, digits, a point, an exponent. Correctly rounded. */
 enum br_number_kind br_number_parse(const unsigned char *start, size_t length, struct br_number *out);
+/* The same in a file with that separator: between semicolons a comma is a decimal point (1,5 is 1.5), as it is where such files come from. */
+enum br_number_kind br_number_parse_between(char separator, const unsigned char *start, size_t length, struct br_number *out);
 /* digits / 10^scale, correctly rounded; |digits| at most 2^53, scale 0 to 22. */
 double br_number_decimal(int64_t digits, int scale);
 
