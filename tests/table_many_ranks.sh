@@ -10,12 +10,15 @@ awk 'BEGIN { srand(11); print "a,b,kind,y,class";
     printf "%s,%d,%s,%.6f,c%d\n", (i % 17 ? a : ""), b, k, 3 * a - b / 100 + rand(), int((a + b / 50 + 30 * rand()) / 80) } }' > t.csv
 
 for n in 1 4 7; do
-  for kind in "linear --target y" "logistic --target class" "tree --target class --max-depth 4" "forest --target class --trees 2 --max-depth 3" "boost --target y --trees 2 --max-depth 3" \
+  for kind in "linear --target y" "logistic --target class" "tree --target class --max-depth 4" "forest --target class --trees 2 --max-depth 3 --permutation 1" "boost --target y --trees 2 --max-depth 3" \
     "mlp --target class --hidden 8 --epochs 1 --batch 4000 --micro-batch 500" "kmeans --clusters 3 --iterations 3" "bayes --target class"; do
-    name=${kind%% *} features=a,b,kind
+    name=${kind%% *} features=a,b,kind split="--split 0.8"
     [ $name = kmeans ] && features=a,b
-    on_ranks $n train $kind --data t.csv --features $features --split 0.8 --seed 2 --threads 1 --out $name.$n --json --quiet >/dev/null || fail "$name on $n ranks"
+    [ $name = forest ] && split= # so that permutations are out of bag
+    on_ranks $n train $kind --data t.csv --features $features $split --seed 2 --threads 1 --out $name.$n --json --quiet > said || fail "$name on $n ranks"
     cmp -s $name.1 $name.$n || fail "$name on $n ranks differs from one rank's"
+    [ $name = forest ] && sed 's/"file":"[^"]*"//' said > forest.said.$n
   done
 done
+for n in 4 7; do cmp -s forest.said.1 forest.said.$n || fail "what is out of bag on $n ranks differs from one rank's"; done
 exit $bad

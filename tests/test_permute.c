@@ -1,6 +1,8 @@
 /* Permutation importances are the measures of a file in which one column has been shuffled by hand; a column that a model does not use has none. */
 #include "table_fixture.h"
 
+#include "table/bag.h"
+
 #include <bramble/base/random.h>
 
 #define ROWS 1500
@@ -101,7 +103,65 @@ static void test_refusals(void **state) {
   br_task_close(&data);
 }
 
+/* The share of rows that trees which have not seen them answer rightly, one row after another; feature -1: nothing is exchanged. */
+static double naive_accuracy(const struct br_task *task, const struct br_table_model *model, int feature, uint32_t which, double *judged) {
+  const struct br__trees *trees = br__model_trees(model);
+  static uint8_t weight[64][ROWS];
+  int64_t rows = 0, right = 0;
+  for (size_t k = 0; k < trees->n_trees; k++) br__forest_draw_rows(task, (uint32_t)k, ROWS, weight[k]);
+  for (int r = 0; r < ROWS; r++) {
+    double x[3], votes[16] = {0}, best = 0, asked = 0;
+    int answer = 0;
+    for (int c = 0; c < 3; c++) {
+      int from = c == feature ? (int)br_random_permute(task->seed, BR_RANDOM_PERMUTE, which, ROWS, (uint64_t)r) : r;
+      x[c] = c == 1 && from % 11 == 0 ? NAN : value_of(from, c);
+    }
+    for (size_t k = 0; k < trees->n_trees; k++) {
+      if (weight[k][r]) continue;
+      asked++;
+      br__forest_add_answer(model, trees, k, x, votes);
+    }
+    if (asked == 0) continue;
+    for (int c = 0; c < 16; c++)
+      if (votes[c] > best) best = votes[c], answer = c;
+    rows++;
+    right += answer == (int)((3 * value_of(r, 0) + value_of(r, 1) + (r % 7)) / 200);
+  }
+  *judged = (double)rows;
+  return (double)right / (double)rows;
+}
+
+static void test_out_of_bag(void **state) {
+  (void)state;
+  struct br_task_data data;
+  struct br_table_model *model;
+  json_t *report = json_object();
+  static const char *const names[] = {"a", "b", "c"};
+  write_rows(true, -1, 0);
+  struct br_task_options options = {.csv = {.path = path, .header = -1, .slice_bytes = 1000}, .target = "y", .train_share = 1, .seed = 5, .missing = BR_MISSING_KEEP};
+  if (br_task_open(comm, team, &options, &data) != BR_OK) fail_msg("%s", br_error_message());
+  struct br_forest_settings settings = {.tree = {.max_depth = 10, .min_rows = 3}, .trees = 9, .permutations = 2};
+  if (br_forest_train(comm, team, &data.task, &settings, &model, report) != BR_OK) fail_msg("%s", br_error_message());
+  const json_t *oob = json_object_get(report, "oob"), *of = json_object_get(oob, "permutation");
+  double rows, whole = naive_accuracy(&data.task, model, -1, 0, &rows);
+  assert_true(fact(oob, NULL, "rows") == rows && rows > ROWS * 0.9);
+  near(fact(oob, NULL, "accuracy"), whole, 1e-15);
+  for (int f = 0; f < 3; f++) {
+    double fall = 0;
+    for (int k = 0; k < 2; k++) fall += (whole - naive_accuracy(&data.task, model, f, (uint32_t)(f * BR_PERMUTATIONS + k), &rows)) / 2;
+    near(1 + fact(of, "fall", names[f]), 1 + fall, 1e-14);
+  }
+  assert_true(fact(of, "fall", "a") > 0.2 && fact(of, "fall", "a") > 4 * fact(of, "fall", "b") && fabs(fact(of, "fall", "c")) < 0.05);
+  br_table_model_close(model);
+  json_decref(report);
+  settings.extra = true;
+  report = json_object();
+  assert_int_equal(br_forest_train(comm, team, &data.task, &settings, &model, report), BR_ERROR_USAGE);
+  json_decref(report);
+  br_task_close(&data);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_numbers), cmocka_unit_test(test_classes), cmocka_unit_test(test_refusals)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_numbers), cmocka_unit_test(test_classes), cmocka_unit_test(test_refusals), cmocka_unit_test(test_out_of_bag)};
   return cmocka_run_group_tests(tests, setup, teardown);
 }

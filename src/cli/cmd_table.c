@@ -148,7 +148,8 @@ int table_task_options(struct cli *cli, enum br_table_model_kind kind, struct br
                                    .where = option_text(o, "where"), .train_share = option_float(o, "split"), .seed = (uint64_t)option_int(o, "seed"), .folds = (unsigned)option_int(o, "folds"), .stratify = option_flag(o, "stratify")};
   BR_TRY(missing_option(o, kind, &task->missing));
   if (task->folds && option_given(o, "split")) BR_FAIL(BR_ERROR_USAGE, "--folds and --split: each fold is the test part in its turn; leave out --split");
-  if (option_int(o, "permutation") && !(task->train_share < 1)) BR_FAIL(BR_ERROR_USAGE, "--permutation measures on the test part; give --split, as in --split 0.7, or use it with eval");
+  bool out_of_bag = kind == BR_TABLE_FOREST && !option_flag(o, "extra") && !task->folds;
+  if (option_int(o, "permutation") && !(task->train_share < 1) && !out_of_bag) BR_FAIL(BR_ERROR_USAGE, "--permutation measures on the test part; give --split, as in --split 0.7, or use it with eval");
   int criterion = option_choice(o, "criterion");
   task->classes = kind != BR_TABLE_LINEAR && (criterion == BR_TREE_GINI || criterion == BR_TREE_ENTROPY);
   if (option_given(o, "memory")) task->memory_bytes = (size_t)option_sizes(o, "memory", 0);

@@ -55,7 +55,7 @@ const struct option_row option_rows[] = {
     {"iterations", OPTION_INT, "300", 1, 1e6, NULL, TABLE_MODEL, "kmeans: at most so many", "--iterations 20"},
     {"unscaled", OPTION_FLAG, NULL, 0, 0, NULL, TABLE_MODEL, "kmeans: distances in the columns' own units, not each scaled to deviation 1", "--unscaled"},
     {"rows", OPTION_INT, "10000", 1, 1e12, NULL, FOR_DATA, "make: rows of the table", "--rows 9585316"},
-    {"permutation", OPTION_INT, "0", 0, 1000, NULL, TABLE_MODEL | FOR_EVAL, "tables: permutation importances of the test part or --data: how far accuracy or r2 falls when a column is shuffled, each so many times (0: none)", "--permutation 5"},
+    {"permutation", OPTION_INT, "0", 0, 1000, NULL, TABLE_MODEL | FOR_EVAL, "tables: permutation importances of the test part, of --data, or (forests without --split) out of bag: how far accuracy or r2 falls when a column is shuffled, each so many times (0: none)", "--permutation 5"},
     {"row", OPTION_TEXT, NULL, 0, 0, "VALUES", FOR_PREDICT, "tables: one row to predict, name=value with commas between", "--row model_year=2015,odometer=60000"},
     {"explain", OPTION_FLAG, NULL, 0, 0, NULL, FOR_PREDICT, "trees, forests, boosting: each column's share of the score (Shapley values)", "--explain"},
     {"times", OPTION_FLAG, NULL, 0, 0, NULL, FOR_TRAIN | FOR_PREDICT, "tables: also say where the time went (start, load, transform, train, evaluate, save; load_model, predict), and with --json what the machines did", "--times"},

@@ -97,6 +97,7 @@ static int learn_trees(struct cli *cli, struct br_team *team, bool forest, const
   struct br_tree_settings tree = {.criterion = (enum br_tree_criterion)option_choice(o, "criterion"), .max_depth = (int)option_int(o, "max-depth"), .min_rows = option_given(o, "min-rows") ? (uint64_t)option_int(o, "min-rows") : 0, .min_gain = option_float(o, "min-gain"), .max_leaves = (size_t)option_int(o, "max-leaves"), .prune = option_float(o, "prune")};
   if (!forest) return br_tree_train(cli->comm, team, task, &tree, model, report);
   struct br_forest_settings settings = {.tree = tree, .trees = (int)option_int(o, "trees"), .columns_share = option_given(o, "sample-columns") ? option_float(o, "sample-columns") : 0, .extra = option_flag(o, "extra")};
+  if (option_float(o, "split") >= 1) settings.permutations = (int)option_int(o, "permutation"); /* else they are of the test part */
   BR_TRY(checkpoint_settings(o, &settings.checkpoint));
   return br_forest_train(cli->comm, team, task, &settings, model, report);
 }

@@ -2,9 +2,10 @@
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
 #include <bramble/base/random.h>
-#include <bramble/cluster/exact.h>
+#include <bramble/table/evaluate.h>
 #include <bramble/table/train.h>
 
+#include "bag.h"
 #include "checkpoint.h"
 #include "gather.h"
 #include "prune.h"
@@ -28,8 +29,7 @@ static int forest_load(struct br_table_model *model, const struct br_safetensors
   return BR_OK;
 }
 
-/* Adds one tree's answer: its leaf's shares of the classes, or its number. */
-static void add_answer(const struct br_table_model *model, const struct br__trees *t, size_t tree, const double *x, double *out) {
+void br__forest_add_answer(const struct br_table_model *model, const struct br__trees *t, size_t tree, const double *x, double *out) {
   int32_t leaf = br__tree_leaf(t, tree, x);
   if (model->target.type != BR_COLUMN_CATEGORY) out[0] += t->value[leaf];
   for (int64_t c = t->first_count[leaf]; c < t->first_count[leaf + 1]; c++) out[t->counts[2 * c]] += (double)t->counts[2 * c + 1] / (double)t->rows[leaf];
@@ -38,7 +38,7 @@ static void add_answer(const struct br_table_model *model, const struct br__tree
 static void forest_predict(const struct br_table_model *model, const double *x, double *out) {
   const struct br__trees *t = model->body;
   for (size_t c = 0; c < model->outputs; c++) out[c] = 0;
-  for (size_t k = 0; k < t->n_trees; k++) add_answer(model, t, k, x, out);
+  for (size_t k = 0; k < t->n_trees; k++) br__forest_add_answer(model, t, k, x, out);
   for (size_t c = 0; c < model->outputs; c++) out[c] /= (double)t->n_trees;
 }
 
@@ -66,8 +66,7 @@ struct growing {
   atomic_int status;
 };
 
-/* As many rows as there are, drawn with repeats. */
-static void draw_rows(const struct br_task *task, uint32_t tree, size_t rows, uint8_t *weight) {
+void br__forest_draw_rows(const struct br_task *task, uint32_t tree, size_t rows, uint8_t *weight) {
   struct br_random random = br_random_open(task->seed, BR_RANDOM_BOOTSTRAP, tree, 0);
   memset(weight, 0, rows);
   for (size_t i = 0; i < rows; i++) {
@@ -82,7 +81,7 @@ static void grow_part(void *arg, struct br_part part) {
   uint8_t *weight = g->settings->extra ? NULL : g->weight[part.index];
   for (size_t k; (k = atomic_fetch_add(&g->next, 1)) < g->upto;) {
     if ((int)(k % (size_t)g->ranks) != g->rank) continue;
-    if (weight) draw_rows(g->task, (uint32_t)k, g->rows, weight);
+    if (weight) br__forest_draw_rows(g->task, (uint32_t)k, g->rows, weight);
     br__grower_fill(grower, NULL, g->sorted, weight, (uint32_t)k);
     int status = br__grower_run(grower, 0, &g->trees[k]);
     if (status == BR_OK) status = br__nodes_prune(&g->trees[k], g->settings->tree.max_leaves, g->settings->tree.prune, (double)g->rows, br_table_categories(g->task->table, g->task->target));
@@ -202,139 +201,6 @@ end:
   return status;
 }
 
-/* --- out of bag ---------------------------------------------------------------------------------------------------------- */
-
-struct judging {
-  const struct br_task *task;
-  const struct br_table_model *model;
-  struct br__encoder encoder;
-  size_t rows, *first;   /* of all ranks; the number of each block's first training row among them */
-  unsigned char **drawn; /* [tree]: one bit a row */
-  atomic_size_t next, next_tree;
-  atomic_int status;
-  _Atomic int64_t judged, right;
-  struct br_sum *squares; /* per thread */
-};
-
-static void draw_part(void *arg, struct br_part part) {
-  struct judging *j = arg;
-  const struct br__trees *trees = j->model->body;
-  uint8_t *weight;
-  (void)part;
-  if (br_memory_alloc(j->rows, 1, "bootstrap", &weight) != BR_OK) {
-    atomic_store(&j->status, BR_ERROR_MEMORY);
-    return;
-  }
-  for (size_t k; (k = atomic_fetch_add(&j->next_tree, 1)) < trees->n_trees;) {
-    draw_rows(j->task, (uint32_t)k, j->rows, weight);
-    for (size_t i = 0; i < j->rows; i++) j->drawn[k][i / 8] |= (unsigned char)((weight[i] > 0) << (i % 8));
-  }
-  br_memory_free(weight);
-}
-
-static void judge_row(struct judging *j, const double *x, double y, size_t row, double *votes, struct br_sum *squares) {
-  const struct br__trees *trees = j->model->body;
-  size_t n = 0, best = 0, outputs = j->model->outputs;
-  for (size_t c = 0; c < outputs; c++) votes[c] = 0;
-  for (size_t k = 0; k < trees->n_trees; k++) {
-    if (j->drawn[k][row / 8] >> (row % 8) & 1) continue;
-    add_answer(j->model, trees, k, x, votes);
-    n++;
-  }
-  if (n == 0) return;
-  for (size_t c = 1; c < outputs; c++)
-    if (votes[c] > votes[best]) best = c;
-  double error = votes[0] / (double)n - y;
-  atomic_fetch_add(&j->judged, 1);
-  if (j->model->target.type == BR_COLUMN_CATEGORY)
-    atomic_fetch_add(&j->right, (double)best == y);
-  else
-    br_sum_add(squares, error * error);
-}
-
-static void judge_part(void *arg, struct br_part part) {
-  struct judging *j = arg;
-  const struct br_table *table = j->task->table;
-  size_t most = br_table_largest_block(table), p = j->task->n_features;
-  double *x = NULL, *y = NULL, *scratch = NULL, *votes = NULL;
-  uint64_t unknown = 0;
-  int status = br_memory_alloc(most * p, sizeof *x, "rows", &x);
-  if (status == BR_OK) status = br_memory_alloc(most, sizeof *y, "rows", &y);
-  if (status == BR_OK) status = br_memory_alloc(most, sizeof *scratch, "rows", &scratch);
-  if (status == BR_OK) status = br_memory_alloc(j->model->outputs, sizeof *votes, "rows", &votes);
-  for (size_t b; status == BR_OK && (b = atomic_fetch_add(&j->next, 1)) < br_table_blocks(table);) {
-    br__encoder_rows(&j->encoder, b, x, scratch, &unknown);
-    br__encoder_target(&j->encoder, b, y);
-    size_t row = j->first[b];
-    for (size_t i = 0; i < br_table_block_rows(table, b); i++)
-      if (j->task->rows->role[b][i] == BR_ROW_TRAIN) judge_row(j, x + i * p, y[i], row++, votes, &j->squares[part.index]);
-  }
-  if (status != BR_OK) atomic_store(&j->status, status);
-  br_memory_free(x);
-  br_memory_free(y);
-  br_memory_free(scratch);
-  br_memory_free(votes);
-}
-
-static int open_judging(struct judging *j, int threads) {
-  const struct br__trees *trees = j->model->body;
-  BR_TRY(br_memory_alloc(br_table_blocks(j->task->table) + 1, sizeof *j->first, "rows", &j->first));
-  BR_TRY(br_memory_alloc((size_t)threads, sizeof *j->squares, "threads", &j->squares));
-  BR_TRY(br_memory_alloc(trees->n_trees, sizeof *j->drawn, "bootstrap", &j->drawn));
-  for (size_t k = 0; k < trees->n_trees; k++) BR_TRY(br_memory_alloc(j->rows / 8 + 1, 1, "bootstrap", &j->drawn[k]));
-  return br__encoder_open(j->model, j->task->table, true, &j->encoder);
-}
-
-/* Which of all training rows each block begins with: rows are numbered by rank, then by block, as they were gathered. */
-static int number_rows(struct br_comm *comm, struct judging *j) {
-  int64_t mine = 0, *all;
-  BR_TRY(br_comm_agree(comm, br_memory_alloc((size_t)br_comm_size(comm), sizeof *all, "ranks", &all)));
-  for (size_t b = 0; b < br_table_blocks(j->task->table); b++) {
-    j->first[b] = (size_t)mine;
-    for (size_t i = 0; i < br_table_block_rows(j->task->table, b); i++) mine += j->task->rows->role[b][i] == BR_ROW_TRAIN;
-  }
-  int status = br_comm_allgather(comm, &mine, sizeof mine, all);
-  for (size_t b = 0; status == BR_OK && b < br_table_blocks(j->task->table); b++)
-    for (int r = 0; r < br_comm_rank(comm); r++) j->first[b] += (size_t)all[r];
-  br_memory_free(all);
-  return status;
-}
-
-static int judge(struct br_comm *comm, struct br_team *team, struct judging *j, json_t *report) {
-  int threads = br_team_count(team);
-  BR_TRY(br_comm_agree(comm, open_judging(j, threads)));
-  BR_TRY(number_rows(comm, j));
-  br_team_run(team, draw_part, j);
-  if (atomic_load(&j->status) == BR_OK) br_team_run(team, judge_part, j);
-  int status = atomic_load(&j->status);
-  if (status != BR_OK) br_error_set(status, "no memory to judge %zu rows out of bag", j->rows);
-  BR_TRY(br_comm_agree(comm, status));
-  int64_t counts[2] = {atomic_load(&j->judged), atomic_load(&j->right)};
-  for (int t = 1; t < threads; t++) br_sum_merge(&j->squares[0], &j->squares[t]);
-  BR_TRY(br_comm_sum_i64(comm, counts, 2));
-  BR_TRY(br_comm_sum_exact(comm, j->squares, 1));
-  if (counts[0] == 0) return BR_OK;
-  json_t *oob = json_object();
-  json_object_set_new(oob, "rows", json_integer(counts[0]));
-  if (j->model->target.type == BR_COLUMN_CATEGORY)
-    json_object_set_new(oob, "accuracy", json_real((double)counts[1] / (double)counts[0]));
-  else
-    json_object_set_new(oob, "rmse", json_real(sqrt(br_sum_value(&j->squares[0]) / (double)counts[0])));
-  json_object_set_new(report, "oob", oob);
-  return BR_OK;
-}
-
-static int judge_out_of_bag(struct br_comm *comm, struct br_team *team, const struct br_task *task, const struct br_table_model *model, json_t *report) {
-  struct judging j = {.task = task, .model = model, .rows = (size_t)task->rows->train};
-  int status = judge(comm, team, &j, report);
-  for (size_t k = 0; j.drawn && k < ((const struct br__trees *)model->body)->n_trees; k++) br_memory_free(j.drawn[k]);
-  br_memory_free(j.drawn);
-  br_memory_free(j.first);
-  br_memory_free(j.squares);
-  br__encoder_close(&j.encoder);
-  return status;
-}
-
 /* --- training ------------------------------------------------------------------------------------------------------------ */
 
 int br_forest_train(struct br_comm *comm, struct br_team *team, const struct br_task *task, const struct br_forest_settings *given, struct br_table_model **out, json_t *report) {
@@ -343,6 +209,7 @@ int br_forest_train(struct br_comm *comm, struct br_team *team, const struct br_
   *out = NULL;
   BR_TRY(br__tree_check(task, &settings->tree, &criterion));
   if (settings->tree.min_rows == 0) settings->tree.min_rows = criterion == BR__MSE ? 1 : CLASS_LEAF_ROWS;
+  if (settings->permutations > BR_PERMUTATIONS || (settings->permutations && settings->extra)) BR_FAIL(BR_ERROR_USAGE, "1 to %d permutations of each column out of bag are possible, and extremely randomised trees leave no rows out", BR_PERMUTATIONS);
   if (settings->trees < 1 || settings->columns_share < 0 || settings->columns_share > 1) BR_FAIL(BR_ERROR_USAGE, "a forest has at least one tree, and tries a share of the columns from 0 to 1");
   BR_TRY(br_comm_agree(comm, check_memory(task, br_team_count(team), br_table_categories(task->table, task->target), features_tried(task, settings, criterion))));
   BR_TRY(grow(comm, team, task, settings, criterion, out));
@@ -350,7 +217,7 @@ int br_forest_train(struct br_comm *comm, struct br_team *team, const struct br_
   if (!report) return BR_OK;
   json_object_set_new(report, "rows", json_integer((json_int_t)task->rows->train));
   forest_describe(model, report);
-  int status = settings->extra ? BR_OK : judge_out_of_bag(comm, team, task, model, report);
+  int status = settings->extra ? BR_OK : br__bag_judge(comm, team, task, model, settings->permutations, report);
   if (status != BR_OK) {
     br_table_model_close(model);
     *out = NULL;

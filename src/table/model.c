@@ -379,6 +379,20 @@ void br__encoder_rows(const struct br__encoder *e, size_t block, double *x, doub
   }
 }
 
+int br__encoder_feature(const struct br__encoder *e, const struct br_rows *rows, enum br_role role, size_t feature, double *out) {
+  size_t most = br_table_largest_block(e->table), n = e->n_features;
+  double *x;
+  uint64_t unknown = 0;
+  BR_TRY(br_memory_alloc(most * (n + 1), sizeof *x, "rows of a block", &x));
+  for (size_t b = 0; b < br_table_blocks(e->table); b++) {
+    br__encoder_rows(e, b, x, x + most * n, &unknown);
+    for (size_t i = 0; i < br_table_block_rows(e->table, b); i++)
+      if (!rows || rows->role[b][i] == role) *out++ = x[i * n + feature];
+  }
+  br_memory_free(x);
+  return BR_OK;
+}
+
 void br__encoder_target(const struct br__encoder *e, size_t block, double *y) {
   size_t n = br_table_block_rows(e->table, block);
   br_table_numbers(e->table, e->target, block, y);

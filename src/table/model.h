@@ -72,6 +72,8 @@ int br__encoder_open(const struct br_table_model *model, const struct br_table *
 void br__encoder_close(struct br__encoder *encoder);
 /* The features of a block's rows, one row after another; scratch: doubles for the block's rows. *unknown counts categories the model has not seen. */
 void br__encoder_rows(const struct br__encoder *encoder, size_t block, double *x, double *scratch, uint64_t *unknown);
+/* One feature of this rank's rows with that role (`rows` NULL: of all), one after another. Errors: BR_ERROR_MEMORY. */
+int br__encoder_feature(const struct br__encoder *encoder, const struct br_rows *rows, enum br_role role, size_t feature, double *out);
 /* The target of a block's rows: numbers, or the model's class codes (-1 unseen class, NaN missing). */
 void br__encoder_target(const struct br__encoder *encoder, size_t block, double *y);
 

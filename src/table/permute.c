@@ -43,26 +43,11 @@ static int number_rows(struct permuting *p) {
   return status;
 }
 
-/* One feature of this rank's measured rows. */
-static int own_values(const struct permuting *p, size_t feature, double *out) {
-  size_t most = br_table_largest_block(p->table), n = p->encoder.n_features;
-  double *x;
-  uint64_t unknown = 0;
-  BR_TRY(br_memory_alloc(most * (n + 1), sizeof *x, "rows of a block", &x));
-  for (size_t b = 0; b < br_table_blocks(p->table); b++) {
-    br__encoder_rows(&p->encoder, b, x, x + most * n, &unknown);
-    for (size_t i = 0; i < br_table_block_rows(p->table, b); i++)
-      if (br__is_measured(p->rows, b, i)) *out++ = x[i * n + feature];
-  }
-  br_memory_free(x);
-  return BR_OK;
-}
-
 /* The measures of one feature's permutations, as a fall of `name` from `whole`. */
 static int permute_feature(const struct permuting *p, size_t feature, uint64_t seed, int repeats, const char *name, double whole, double *mean, double *deviation) {
   double *value = NULL, fall[BR_PERMUTATIONS] = {0}, squares = 0;
   int status = br_memory_alloc(p->mine, sizeof *value, "values of a column", &value);
-  if (status == BR_OK) status = own_values(p, feature, value);
+  if (status == BR_OK) status = br__encoder_feature(&p->encoder, p->rows, BR_ROW_TEST, feature, value);
   status = br_comm_agree(p->comm, status);
   if (status == BR_OK) status = br__join_ranks(p->comm, &value, p->mine, (size_t)p->all, sizeof *value);
   *mean = 0;

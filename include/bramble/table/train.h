@@ -65,12 +65,13 @@ int br_tree_train(struct br_comm *comm, struct br_team *team, const struct br_ta
 /* A random forest (Breiman 2001): trees on bootstrap samples of the rows, with features drawn at each node; the answer is the mean of the trees'.
  * `extra`: extremely randomised trees (Geurts 2006): all rows, and one random cut a feature. Trees are shared out over ranks and
  * threads, and every rank holds all training rows in bins. Report: as for trees, and out of the rows each tree did not see (not with `extra`)
- * oob.rows and oob.accuracy or oob.rmse. Errors: as for trees. */
+ * oob.rows, oob.accuracy or oob.rmse, and with permutations oob.permutation as br_table_permute (r2 is against the deviation of all training rows). Errors: as for trees. */
 struct br_forest_settings {
   struct br_tree_settings tree;
   int trees;
   double columns_share; /* of the features, tried at each node; 0: the square root of their number for classes, a third for numbers */
   bool extra;
+  int permutations;     /* of each feature among the rows out of bag: 0 to BR_PERMUTATIONS (evaluate.h) */
   struct br_checkpoint_settings checkpoint;
 };
 int br_forest_train(struct br_comm *comm, struct br_team *team, const struct br_task *task, const struct br_forest_settings *settings, struct br_table_model **out, json_t *report);
