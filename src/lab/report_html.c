@@ -84,12 +84,11 @@ static void write_remarks(const struct br_summary *s, FILE *out) {
   for (int r = 0; r < s->n_rows; r++) {
     const struct br_row *row = &s->rows[r];
     char text[300], remark[1600];
-    br_summary_remark(row, remark, sizeof remark);
-    if (!remark[0] && !row->simulated) continue;
+    if (!br_summary_remark(row, remark, sizeof remark)[0]) continue;
     fprintf(out, "<p class=\"note\"><b>");
     if (row->rival >= 0) fprintf(out, "%s, ", br_summary_series(s, row));
     br_html_text(out, br_summary_case_text(s->experiment, row->c, NULL, text, sizeof text));
-    fprintf(out, "</b>: %s", row->simulated ? "simulated. " : "");
+    fprintf(out, "</b>: ");
     br_html_text(out, remark);
     fprintf(out, "</p>\n");
   }
