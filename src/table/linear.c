@@ -244,7 +244,7 @@ static int solve(struct fit *fit, const struct br_linear_settings *settings, str
   if (settings->lasso > 0)
     descend(fit, settings->lasso, settings->l1_ratio);
   else
-    BR_TRY(br__solve(gram->cross, stride, n, fit->c, settings->ridge, fit->b, fit->inverse, fit->excluded));
+    BR_TRY(br__solve(gram->cross, stride, n, fit->c, settings->ridge, fit->b, settings->ridge > 0 ? NULL : fit->inverse, fit->excluded));
   fit->intercept = gram->mean[n];
   *kept = 0;
   for (size_t i = 0; i < n; i++) {
@@ -269,9 +269,9 @@ static int find_errors(struct fit *fit, struct br_table_model *model, size_t kep
   for (size_t i = 0; i < n; i++) body->errors[fit->weight[i]] = fit->excluded[i] ? (double)NAN : plain_nan(sqrt((double)(variance * fit->inverse[i])));
   br__wide *unused, sum = 0;
   bool *excluded;
-  BR_TRY(br_memory_alloc(2 * n + 1, sizeof *unused, "coefficients", &unused));
+  BR_TRY(br_memory_alloc(n + 1, sizeof *unused, "coefficients", &unused));
   int status = br_memory_alloc(n + 1, sizeof *excluded, "coefficients", &excluded);
-  if (status == BR_OK) status = br__solve(gram->cross, gram->n, n, gram->mean, 0, unused, unused + n, excluded);
+  if (status == BR_OK) status = br__solve(gram->cross, gram->n, n, gram->mean, 0, unused, NULL, excluded);
   for (size_t i = 0; status == BR_OK && i < n; i++) sum += unused[i] * gram->mean[i];
   br_memory_free(excluded);
   br_memory_free(unused);

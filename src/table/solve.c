@@ -67,7 +67,8 @@ int br__solve(const br__wide *A, size_t stride, size_t n, const br__wide *c, dou
   }
   scale = L + n * n, rest = scale + n, y = rest + n;
   size_t rank = factor(A, stride, n, ridge, L, order, scale, rest);
-  for (size_t i = 0; i < n; i++) excluded[order[i]] = i >= rank, b[order[i]] = 0, inverse_diagonal[order[i]] = 0;
+  for (size_t i = 0; i < n; i++) excluded[order[i]] = i >= rank, b[order[i]] = 0;
+  for (size_t i = 0; inverse_diagonal && i < n; i++) inverse_diagonal[i] = 0;
   for (size_t i = 0; i < rank; i++) { /* L y = scaled c */
     br__wide sum = c[order[i]] * scale[i];
     for (size_t j = 0; j < i; j++) sum -= L[i * n + j] * y[j];
@@ -78,7 +79,7 @@ int br__solve(const br__wide *A, size_t stride, size_t n, const br__wide *c, dou
     for (size_t j = i + 1; j < rank; j++) sum -= L[j * n + i] * (b[order[j]] / scale[j]);
     b[order[i]] = sum / L[i * n + i] * scale[i];
   }
-  for (size_t k = 0; k < rank; k++) { /* column k of the inverse of L, whose squares add up to the diagonal of the inverse */
+  for (size_t k = 0; inverse_diagonal && k < rank; k++) { /* column k of the inverse of L, whose squares add up to the diagonal of the inverse */
     for (size_t i = k; i < rank; i++) {
       br__wide sum = i == k;
       for (size_t j = k; j < i; j++) sum -= L[i * n + j] * y[j];

@@ -6,7 +6,7 @@
 
 /* The least squares solution of the normal equations A b = c, A n x n of stride `stride` (its diagonal raised by `ridge`), by Cholesky
  * with the largest remaining pivot first. A column whose rest, after the columns before it explain it, is below 10^-24 of its own square
- * (it equals a combination of them to 12 digits) is left out: excluded[i] is true and b[i] 0. inverse_diagonal: of the inverse of A (over the
+ * (it equals a combination of them to 12 digits) is left out: excluded[i] is true and b[i] 0. inverse_diagonal (NULL: not wanted): of the inverse of A (over the
  * columns kept). Why 113 bits: a condition number is squared by the normal equations, so exact sums and 113 bits leave what a
  * factorisation of the data in double would at best, without a second pass; n is small, and software arithmetic is the same everywhere.
  * Errors: BR_ERROR_MEMORY. */
