@@ -1,5 +1,5 @@
-/* Sums of all kinds and sizes over the ranks this is started on, several at once, waited for in and out of order, other messages between. Alone it is a test of
- * one rank; sums.sh starts it on several. */
+/* Sums of all kinds and sizes over the ranks this is started on, several at once, waited for in and out of order, other messages between; and the counter that
+ * ranks draw from. Alone it is a test of one rank; sums.sh starts it on several. */
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
 #include <bramble/base/random.h>
@@ -66,12 +66,31 @@ static void test_many_at_once(void **state) {
   for (int k = 0; k < AT_ONCE; k++) br_memory_free(x[k]);
 }
 
+/* Every number is drawn once, whoever draws it. */
+static void test_counter(void **state) {
+  (void)state;
+  enum { NUMBERS = 400 };
+  for (int round = 0; round < 3; round++) {
+    struct br_counter *counter;
+    int64_t times[NUMBERS] = {0}, at = 0;
+    assert_int_equal(br_counter_open(comm, &counter), BR_OK);
+    for (;;) {
+      assert_int_equal(br_counter_next(counter, 2, &at), BR_OK);
+      if (at >= NUMBERS) break;
+      times[at]++, times[at + 1]++;
+    }
+    br_counter_close(counter);
+    assert_int_equal(br_comm_sum_i64(comm, times, NUMBERS), BR_OK);
+    for (int i = 0; i < NUMBERS; i++) assert_true(times[i] == 1);
+  }
+}
+
 int main(int argc, char **argv) {
   if (br_cluster_start(&argc, &argv, &comm) != BR_OK) {
     fprintf(stderr, "%s\n", br_error_message());
     return 1;
   }
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_many_at_once)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_many_at_once), cmocka_unit_test(test_counter)};
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   if (failed) br_cluster_abort(1); /* the other ranks may wait */
   if (br_comm_rank(comm) == 0) printf("%d ranks on %d machines, %.0f MB sent\n", br_comm_size(comm), br_comm_size(comm) / br_comm_node_size(comm), (double)br_comm_bytes_sent(comm) / 1e6);

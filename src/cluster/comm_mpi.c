@@ -11,7 +11,9 @@
 #include <bramble/cluster/comm_mpi.h>
 
 #include <limits.h>
+#include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
@@ -172,18 +174,47 @@ static int gatherv(struct br_comm *comm, const void *mine, size_t bytes, int roo
   return BR_OK;
 }
 
+/* A counter in rank 0's memory. Ranks of one machine add to it there. Elsewhere MPI does, but most MPIs only while rank 0 is in a call of MPI, so a thread of rank
+ * 0's is there now and then: without it the others would wait while rank 0 works. */
 struct window {
   MPI_Win win;
-  int64_t *value; /* on rank 0 */
+  int64_t *value; /* where this rank sees it, or NULL */
+  bool shared, answers; /* all see it; this rank's thread runs */
+  atomic_bool over;
+  MPI_Comm world;
+  pthread_t thread;
 };
+
+#define ANSWER_PAUSE 200000 /* nanoseconds */
+
+static void *answer_others(void *arg) {
+  struct window *window = arg;
+  int flag;
+  while (!atomic_load(&window->over)) {
+    MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, window->world, &flag, MPI_STATUS_IGNORE);
+    nanosleep(&(struct timespec){.tv_nsec = ANSWER_PAUSE}, NULL);
+  }
+  return NULL;
+}
+
+static int open_window(struct br_comm *comm, struct window *window) {
+  const MPI_Aint bytes = comm->rank == 0 ? (MPI_Aint)sizeof(int64_t) : 0;
+  MPI_Aint there;
+  int unit;
+  window->world = mpi(comm)->world;
+  window->shared = mpi(comm)->board != NULL;
+  if (!window->shared) return check(comm, MPI_Win_allocate(bytes, sizeof(int64_t), MPI_INFO_NULL, window->world, &window->value, &window->win), "opening the counter");
+  BR_TRY(check(comm, MPI_Win_allocate_shared(bytes, sizeof(int64_t), MPI_INFO_NULL, window->world, &window->value, &window->win), "opening the counter"));
+  return check(comm, MPI_Win_shared_query(window->win, 0, &there, &unit, &window->value), "opening the counter");
+}
 
 static int counter_open(struct br_comm *comm, struct br_counter *counter) {
   struct window *window;
+  int level;
   BR_TRY(br_memory_alloc(1, sizeof *window, "counter", &window));
-  MPI_Aint bytes = comm->rank == 0 ? (MPI_Aint)sizeof(int64_t) : 0;
-  int error = MPI_Win_allocate(bytes, sizeof(int64_t), MPI_INFO_NULL, mpi(comm)->world, &window->value, &window->win);
-  if (error != MPI_SUCCESS) br_memory_free(window);
-  BR_TRY(check(comm, error, "opening the counter"));
+  int status = open_window(comm, window);
+  if (status != BR_OK) br_memory_free(window);
+  BR_TRY(status);
   counter->state = window;
   if (comm->rank == 0) {
     MPI_Win_lock(MPI_LOCK_EXCLUSIVE, 0, 0, window->win);
@@ -191,11 +222,17 @@ static int counter_open(struct br_comm *comm, struct br_counter *counter) {
     MPI_Win_unlock(0, window->win);
   }
   BR_TRY(br_comm_barrier(comm));
+  MPI_Query_thread(&level);
+  if (comm->rank == 0 && !window->shared && level == MPI_THREAD_MULTIPLE) window->answers = pthread_create(&window->thread, NULL, answer_others, window) == 0;
   return check(comm, MPI_Win_lock_all(0, window->win), "opening the counter");
 }
 
 static int counter_next(struct br_counter *counter, int64_t step, int64_t *old) {
   struct window *window = counter->state;
+  if (window->shared) {
+    *old = __atomic_fetch_add(window->value, step, __ATOMIC_RELAXED);
+    return BR_OK;
+  }
   BR_TRY(check(counter->comm, MPI_Fetch_and_op(&step, old, MPI_INT64_T, 0, 0, MPI_SUM, window->win), "drawing work"));
   return check(counter->comm, MPI_Win_flush(0, window->win), "drawing work");
 }
@@ -203,6 +240,9 @@ static int counter_next(struct br_counter *counter, int64_t step, int64_t *old) 
 static void counter_close(struct br_counter *counter) {
   struct window *window = counter->state;
   MPI_Win_unlock_all(window->win);
+  br_comm_barrier(counter->comm); /* until then others may still draw */
+  atomic_store(&window->over, true);
+  if (window->answers) pthread_join(window->thread, NULL);
   MPI_Win_free(&window->win);
   br_memory_free(window);
 }
