@@ -28,8 +28,8 @@ kill_writer() { # the rank that writes this journal
   done
 }
 # Cut short by kill -9, gone on with on other ranks: the same bytes, and nothing is answered twice.
-many="predict m.safetensors --data shapes:64,6000 --part test"
-"$bramble" $many --out many.csv > many.log 2>&1 || { cat many.log; fail "6000 samples"; }
+many="predict m.safetensors --data shapes:64,40000 --part test"
+"$bramble" $many --out many.csv > many.log 2>&1 || { cat many.log; fail "40000 samples"; }
 ls many.csv.part.* 2> /dev/null && fail "a finished run left its journal"
 "$bramble" $many --threads 1 --out cut.csv > cut.log 2>&1 & pid=$!
 for i in $(seq 600); do [ "$(stat -c %s cut.csv.part.0 2> /dev/null || echo 0)" -gt 20000 ] && break; sleep 0.02; done
@@ -38,7 +38,7 @@ kill -KILL $pid && wait $pid 2> /dev/null
 printf 'torn' >> cut.csv.part.0
 cp cut.csv.part.0 other.csv.part.7
 mpiexec -n 3 "$bramble" $many --threads 1 --resume --out cut.csv > cut.log 2>&1 || { cat cut.log; fail "going on"; }
-grep -qE "cut.csv: [1-9][0-9]* of 1500 chunks were answered before" cut.log || fail "what was there was not used: $(cat cut.log)"
+grep -qE "cut.csv: [1-9][0-9]* of 10000 chunks were answered before" cut.log || fail "what was there was not used: $(cat cut.log)"
 cmp many.csv cut.csv || fail "a run that was cut short and gone on with gives other bytes"
 ls cut.csv.part.* 2> /dev/null && fail "a journal is left"
 # The same with stages: cut short on two, gone on with on three, and then on one rank without.
@@ -49,11 +49,11 @@ wait $launcher 2> /dev/null
 [ ! -e piped.csv ] && [ -s piped.csv.part.1 ] || fail "the stages were over before they were killed, or left no journal: $(cat piped.log)"
 mkdir alone && cp piped.csv.part.1 alone/piped.csv.part.0
 mpiexec -n 3 "$bramble" $many --threads 1 --stages auto --resume --out piped.csv > piped.log 2>&1 || { cat piped.log; fail "going on in stages"; }
-grep -qE "piped.csv: [1-9][0-9]* of 1500 chunks were answered before" piped.log || fail "what the stages had answered was not used: $(cat piped.log)"
+grep -qE "piped.csv: [1-9][0-9]* of 10000 chunks were answered before" piped.log || fail "what the stages had answered was not used: $(cat piped.log)"
 cmp many.csv piped.csv || fail "stages that were cut short and gone on with give other bytes"
 ls piped.csv.part.* 2> /dev/null && fail "a journal of stages is left"
-"$bramble" $many --resume --out alone/piped.csv > piped.log 2>&1 && grep -qE "piped.csv: [1-9][0-9]* of 1500 chunks" piped.log && cmp many.csv alone/piped.csv || fail "what stages have answered was not gone on with by one rank: $(cat piped.log)"
-"$bramble" $many --limit 4000 --resume --out other.csv > other.log 2>&1 || { cat other.log; fail "a journal of other data"; }
+"$bramble" $many --resume --out alone/piped.csv > piped.log 2>&1 && grep -qE "piped.csv: [1-9][0-9]* of 10000 chunks" piped.log && cmp many.csv alone/piped.csv || fail "what stages have answered was not gone on with by one rank: $(cat piped.log)"
+"$bramble" $many --limit 30000 --resume --out other.csv > other.log 2>&1 || { cat other.log; fail "a journal of other data"; }
 grep -q "other.csv: 0 of" other.log && grep -q "are not of this model" other.log || fail "a journal of other data was used: $(cat other.log)"
 "$bramble" $many --resume > wrong.log 2>&1 && fail "--resume without --out was taken"
 

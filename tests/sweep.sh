@@ -105,3 +105,17 @@ says 's/data: "shapes:60,20"/data: "{data} x"/' 'holds itself'
 "$build/bramble" sweep good.yaml dta=3 2>&1 | grep -q 'did you mean data?' || fail "unknown variable"
 rm -rf results
 ls | grep -v -e yaml -e txt && fail "something was left behind" || true
+
+# A launcher that is ended by SIGPIPE before its ranks have begun is started once more.
+mkdir bin
+cat > bin/mpiexec <<'E2'
+#!/bin/sh
+[ "$1" = --version ] && exit 0
+[ -e fallen ] || { : > fallen; kill -PIPE $$; }
+shift 2
+exec "$@"
+E2
+chmod +x bin/mpiexec
+printf 'name: fell\nfactors: {a: [1]}\nranks: "2"\nrun: train lenet --data shapes:60,20 --epochs 1 --json\nmetrics: {seconds: {json: seconds, unit: s}}\n' > fell.yaml
+PATH=$PWD/bin:$PATH "$build/bramble" sweep fell.yaml --quiet > out 2> err || fail "a launcher that fell: $(cat out err)"
+[ -e fallen ] && grep -q '"status":"ok"' results/fell/runs.jsonl || fail "a launcher that fell was not started again: $(cat results/fell/runs.jsonl)"

@@ -18,6 +18,7 @@
 #include <bramble/store/file.h>
 
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,6 +186,11 @@ static int command_words(struct sweep *s, const struct job *job, const char *tex
   return status;
 }
 
+/* MPICH's mpiexec is, seldom and on a busy machine, ended by SIGPIPE while it starts its ranks, before one of them has said a word: that is no property of the case. */
+static bool launcher_fell(const struct job *job, const struct br_process_result *process) {
+  return job && job->ranks > 1 && process->exit_code == 128 + SIGPIPE && !process->last_words[0] && process->wall_seconds < 1;
+}
+
 static int run_command(struct sweep *s, const struct job *job, const char *text, bool other_program, json_t *commands, struct br_process_result *process) {
   char *whole, **words;
   *process = (struct br_process_result){0};
@@ -195,6 +201,11 @@ static int run_command(struct sweep *s, const struct job *job, const char *text,
   BR_TRY(status);
   struct br_process_options options = {.argv = words, .cores = job ? job->cores : 0, .group = s->limit.group, .timeout = s->experiment->timeout, .arg = s, .stop = on_stop, .tick = on_tick};
   status = br_process_run(&options, process);
+  if (status == BR_OK && launcher_fell(job, process)) {
+    br_process_free(process);
+    *process = (struct br_process_result){0};
+    status = br_process_run(&options, process);
+  }
   br_memory_free(words);
   return status;
 }
