@@ -114,7 +114,7 @@ const struct option_row option_rows[] = {
     {"resume", OPTION_FLAG, NULL, 0, 0, NULL, TRAINING | FOR_PREDICT, "go on from the newest checkpoint of --out, if there is one, on any number of ranks and threads; predict: from the chunks that were answered", "--resume"},
     /* machine */
     {"balance", OPTION_TEXT, "equal", 0, 0, "equal|auto|LIST", TRAINING, "units each rank takes: equal, by speed measured each epoch, or in given proportion; not seen in the result", "--balance 1,1,0.5"},
-    {"reduce", OPTION_CHOICE, "exact", 0, 0, "exact|float|fixed32", TRAINING, "gradients between ranks: exact; fixed32: half the bytes, a coarser grid, still the same bits on any ranks; float: half the bytes, other bits on other numbers of ranks", "--reduce fixed32"},
+    {"reduce", OPTION_CHOICE, "exact", 0, 0, "exact|float|fixed32", TRAINING, "gradients between ranks: exact; fixed32: 4 bytes a parameter instead of about 5, a coarser grid, still the same bits on any ranks; float: 4 bytes, other bits on other numbers of ranks", "--reduce fixed32"},
     {"threads", OPTION_INT, "0", 0, 1024, NULL, DATA | FOR_DATA | FOR_INSPECT, "threads of each rank (0: the node's cores shared by its ranks); not seen in the result", "--threads 2"},
     {"memory", OPTION_SIZES, NULL, 1e6, 1e15, NULL, DATA, "memory each rank may take, commas between where they differ (default: what is free); predict: the weights of a model file that do not fit are read layer by layer", "--memory 900MB"},
     {"exact", OPTION_FLAG, NULL, 0, 0, NULL, FOR_PREDICT | FOR_BENCH, "the arithmetic of training, bit for bit: batch norms are not folded into weights and convolutions of 3x3 and 5x5 not made by Winograd's method, which differ in the last digits", "--exact"},

@@ -1,4 +1,4 @@
-/* Sums of int64 between machines, packed (pack.h): about half the bytes of MPI_Allreduce, the same sums. Each rank sums one share of the numbers: it is sent the
+/* Sums of int64 between machines, packed (pack.h): about five bytes of eight for gradients, the sums of MPI_Allreduce. Each rank sums one share of the numbers: it is sent the
  * others' numbers there and sends all of them the sums, so that every rank sends and receives 2 (p - 1) / p of the numbers, for any p (Thakur, Rabenseifner,
  * Gropp 2005). A thread of its own moves the messages while the caller computes: without one, MPI stands still until it is called. Private to the room. */
 #ifndef CLUSTER_PACKED_MPI_H
