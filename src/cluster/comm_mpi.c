@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <time.h>
 
 #define LATE 2e-4    /* seconds of a yield */
@@ -30,7 +31,7 @@ struct mpi_comm {
   bool crowded; /* more ranks on this machine than cores */
   int wanted;   /* for so many waits more the cores count as wanted by others */
   MPI_Request pending[BR_COMM_PENDING];
-  MPI_Win shared; /* the board's memory */
+  MPI_Win shared, block; /* memory of the board, and what is lent to it */
   struct br_board *board; /* NULL: ranks on several machines, or a system that allows none */
   struct br_packed *packed; /* where there is no board */
   int spins;
@@ -247,10 +248,53 @@ static void counter_close(struct br_counter *counter) {
   br_memory_free(window);
 }
 
+#define SHARED_FILES "/dev/shm" /* where Linux keeps shared memory; containers often have little of it */
+
+/* MPI takes its pages only as they are written, and a page that is not to be had then ends the process. */
+static bool has_room(size_t bytes) {
+  struct statvfs files;
+  return statvfs(SHARED_FILES, &files) != 0 || bytes / files.f_frsize < files.f_bavail;
+}
+
+/* Memory of rank 0 that all ranks of the machine see; false on all where one of them cannot have it. */
+static bool open_shared(struct mpi_comm *comm, size_t bytes, MPI_Win *win, void **memory) {
+  MPI_Aint there = 0;
+  int unit, all = 0;
+  *win = MPI_WIN_NULL;
+  int have = has_room(bytes + (comm->board ? br_board_bytes(comm->base.size) : 0)); /* the board's pages may still be untouched */
+  if (MPI_Allreduce(&have, &all, 1, MPI_INT, MPI_MIN, comm->world) != MPI_SUCCESS || !all) return false;
+  have = MPI_Win_allocate_shared(comm->base.rank == 0 ? (MPI_Aint)bytes : 0, 1, MPI_INFO_NULL, comm->world, memory, win) == MPI_SUCCESS;
+  have = have && MPI_Win_shared_query(*win, 0, &there, &unit, memory) == MPI_SUCCESS && (size_t)there >= bytes;
+  return MPI_Allreduce(&have, &all, 1, MPI_INT, MPI_MIN, comm->world) == MPI_SUCCESS && all;
+}
+
+static void close_shared(MPI_Win *win) {
+  if (*win != MPI_WIN_NULL) MPI_Win_free(win);
+}
+
+static bool block_open(struct br_comm *comm, size_t bytes, struct br_comm_block *block) {
+  struct mpi_comm *m = mpi(comm);
+  void *memory;
+  if (!m->board) return false;
+  close_shared(&m->block); /* of a block before */
+  if (!open_shared(m, br_board_block_bytes(comm->size, bytes), &m->block, &memory)) {
+    close_shared(&m->block);
+    return false;
+  }
+  block->mine = (char *)memory + br_board_block_place(bytes, comm->rank);
+  block->sums = (char *)memory + br_board_block_place(bytes, comm->size);
+  br_board_lend(m->board, memory, bytes);
+  return true;
+}
+
+/* Its memory stays until the communicator's end: to free it is collective, and this rank may be alone in giving up. */
+static void block_close(struct br_comm *comm) { br_board_lend(mpi(comm)->board, NULL, 0); }
+
 static void close_mpi(struct br_comm *comm) {
   br_board_close(mpi(comm)->board);
   br_packed_close(mpi(comm)->packed);
-  if (mpi(comm)->shared != MPI_WIN_NULL) MPI_Win_free(&mpi(comm)->shared);
+  close_shared(&mpi(comm)->shared);
+  close_shared(&mpi(comm)->block);
   MPI_Comm_free(&mpi(comm)->world);
 }
 
@@ -259,13 +303,10 @@ static void open_board(struct mpi_comm *comm) {
   const int rank = comm->base.rank, size = comm->base.size;
   const size_t bytes = br_board_bytes(size);
   void *memory = NULL;
-  MPI_Aint there = 0;
-  int unit, all = 0;
-  comm->shared = MPI_WIN_NULL;
-  if (size == 1 || comm->base.node_size != size) return;
-  int have = MPI_Win_allocate_shared(rank == 0 ? (MPI_Aint)bytes : 0, 1, MPI_INFO_NULL, comm->world, &memory, &comm->shared) == MPI_SUCCESS;
-  have = have && MPI_Win_shared_query(comm->shared, 0, &there, &unit, &memory) == MPI_SUCCESS && (size_t)there >= bytes;
-  have = have && br_board_open(rank, size, memory, &comm->board) == BR_OK;
+  int all = 0;
+  comm->shared = comm->block = MPI_WIN_NULL;
+  if (size == 1 || comm->base.node_size != size || !open_shared(comm, bytes, &comm->shared, &memory)) return;
+  int have = br_board_open(rank, size, memory, &comm->board) == BR_OK;
   if (have && rank == 0) br_board_clear(comm->board);
   if (MPI_Allreduce(&have, &all, 1, MPI_INT, MPI_MIN, comm->world) == MPI_SUCCESS && all) return;
   br_board_close(comm->board);
@@ -276,6 +317,8 @@ static const struct br_comm_ops ops = {
     .reduce_start = reduce_start,
     .wait = wait_for,
     .progress = progress,
+    .block_open = block_open,
+    .block_close = block_close,
     .broadcast = broadcast,
     .allgather = allgather,
     .gatherv = gatherv,

@@ -33,12 +33,15 @@ static size_t sums_count(const struct br_graph *graph) { return graph->trained_f
 
 size_t br_step_sums_bytes(const struct br_graph *graph) { return sizeof(int64_t) * sums_count(graph); }
 
+static struct br_step_sums lay_out(int64_t *block, const struct br_graph *graph) {
+  int64_t *grid = block + BR_SCALAR_ROOM;
+  return (struct br_step_sums){.block = block, .count = sums_count(graph), .scalars = block, .grid = grid, .pairs = (struct br_pair *)(grid + graph->trained_floats)};
+}
+
 int br_step_sums_open(struct br_step_sums *sums, const struct br_graph *graph) {
-  sums->count = sums_count(graph);
-  BR_TRY(br_memory_alloc(sums->count, sizeof(int64_t), "exact sums", &sums->block));
-  sums->scalars = sums->block;
-  sums->grid = sums->scalars + BR_SCALAR_ROOM;
-  sums->pairs = (struct br_pair *)(sums->grid + graph->trained_floats);
+  int64_t *block;
+  BR_TRY(br_memory_alloc(sums_count(graph), sizeof *block, "exact sums", &block));
+  *sums = lay_out(block, graph);
   return BR_OK;
 }
 
@@ -89,9 +92,23 @@ static void fill_buckets(struct br_learner *learner) {
   if (reduce == BR_REDUCE_FIXED32) buckets->bucket[buckets->count++] = (struct br_bucket){.data = learner->fixed32.largest, .n = (size_t)learner->graph->n_params, .type = BR_COMM_I64_MAX};
 }
 
-int br_learner_open(struct br_learner *learner, const struct br_graph *graph, const struct br_train_options *options, struct br_optimiser *optimiser, float *trained, float *statistics) {
-  *learner = (struct br_learner){.graph = graph, .options = options, .optimiser = optimiser, .trained = trained, .statistics = statistics};
+/* Only exact sums are summed as they are: the other kinds have numbers of their own. */
+static int open_sums(struct br_learner *learner, struct br_comm *comm) {
+  const struct br_graph *graph = learner->graph;
+  if (comm && learner->options->reduce == BR_REDUCE_EXACT) {
+    BR_TRY(br_comm_block_open(comm, br_step_sums_bytes(graph), "exact sums", &learner->block));
+    learner->sums = lay_out(learner->block.mine, graph);
+    learner->total = lay_out(learner->block.sums, graph);
+    return BR_OK;
+  }
   BR_TRY(br_step_sums_open(&learner->sums, graph));
+  learner->total = learner->sums;
+  return BR_OK;
+}
+
+int br_learner_open(struct br_learner *learner, struct br_comm *comm, const struct br_graph *graph, const struct br_train_options *options, struct br_optimiser *optimiser, float *trained, float *statistics) {
+  *learner = (struct br_learner){.graph = graph, .options = options, .optimiser = optimiser, .trained = trained, .statistics = statistics};
+  BR_TRY(open_sums(learner, comm));
   BR_TRY(br_memory_alloc(graph->trained_floats, sizeof(float), "gradient", &learner->gradient));
   if (options->reduce == BR_REDUCE_FIXED32) BR_TRY(br_fixed32_open(&learner->fixed32, graph));
   fill_buckets(learner);
@@ -99,7 +116,10 @@ int br_learner_open(struct br_learner *learner, const struct br_graph *graph, co
 }
 
 void br_learner_close(struct br_learner *learner) {
-  br_step_sums_close(&learner->sums);
+  if (learner->block.mine)
+    br_comm_block_close(&learner->block);
+  else
+    br_step_sums_close(&learner->sums);
   br_memory_free(learner->gradient);
   br_fixed32_close(&learner->fixed32);
   *learner = (struct br_learner){0};
@@ -173,10 +193,10 @@ void br_learner_update(struct br_learner *learner, struct br_barrier *barrier, i
   if (learner->summed_floats)
     br_scale(learner->gradient, 1.0f / (float)units, learner->gradient, false, learner->graph->trained_floats, part);
   else if (learner->fixed32.shift)
-    br_fixed32_get(&learner->fixed32, learner->sums.grid, units, learner->gradient, part);
+    br_fixed32_get(&learner->fixed32, learner->total.grid, units, learner->gradient, part);
   else
-    br_grid_get(learner->sums.grid, 0x1p-40 / (double)units, learner->gradient, learner->graph->trained_floats, part);
-  if (part.index == 0) br_statistics_blend(learner->graph, learner->sums.pairs, (double)units, false, learner->statistics);
+    br_grid_get(learner->total.grid, 0x1p-40 / (double)units, learner->gradient, learner->graph->trained_floats, part);
+  if (part.index == 0) br_statistics_blend(learner->graph, learner->total.pairs, (double)units, false, learner->statistics);
   br_barrier_wait(barrier, part.count); /* pulling splits the block otherwise than the grid does */
   if (learner->anchor) pull_to_anchor(learner, part);
   br_barrier_wait(barrier, part.count);
@@ -306,9 +326,9 @@ int br_learner_step(struct br_learner *learner, struct br_comm *comm, struct br_
   br_step_sums_wish(&learner->sums, &step->wishes);
   BR_TRY(sum_over_ranks(learner, comm));
   learner->communicate_seconds += learner->buckets.seconds;
-  step->wishes = br_step_sums_wishes(&learner->sums);
-  if (learner->sums.scalars[BR_SCALAR_BAD] != 0) return br_comm_agree(comm, status);
-  learner->tally = br_step_sums_tally(&learner->sums);
+  step->wishes = br_step_sums_wishes(&learner->total);
+  if (learner->total.scalars[BR_SCALAR_BAD] != 0) return br_comm_agree(comm, status);
+  learner->tally = br_step_sums_tally(&learner->total);
   br_tally_merge(&learner->tally, &before);
   br_team_run(crew->team, update_member, &shared);
   if (learner->fixed32.shift) br_fixed32_follow(&learner->fixed32, learner->options->batch / learner->options->micro_batch);

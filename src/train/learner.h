@@ -48,7 +48,9 @@ struct br_learner {
   struct br_optimiser *optimiser; /* borrowed */
   const float *anchor;            /* FedProx: the weights it is pulled to; NULL: none; borrowed */
   float *gradient;                /* of the batch, after summing */
-  struct br_step_sums sums;
+  struct br_step_sums sums;  /* of this rank's units */
+  struct br_step_sums total; /* of all ranks: the same, or what the ranks of a machine have in common; borrowed */
+  struct br_comm_block block; /* the memory of both, where they are summed as they are */
   struct br_buckets buckets; /* of the sums, where there are several ranks */
   struct br_fixed32 fixed32; /* reduce fixed32: the tensors' grids; else empty */
   struct br_tally tally;   /* grows with every step */
@@ -68,7 +70,8 @@ struct br_order {
 /* Sample numbers of unit `unit`. */
 void br_order_unit(const struct br_order *order, int64_t unit, uint64_t *index);
 
-int br_learner_open(struct br_learner *learner, const struct br_graph *graph, const struct br_train_options *options, struct br_optimiser *optimiser, float *trained, float *statistics);
+/* `comm`: the ranks whose sums its steps are, in br_learner_step; NULL for one whose sums are its own. */
+int br_learner_open(struct br_learner *learner, struct br_comm *comm, const struct br_graph *graph, const struct br_train_options *options, struct br_optimiser *optimiser, float *trained, float *statistics);
 void br_learner_close(struct br_learner *learner);
 
 /* One step of a learner: its place in the run, and its units, of which this rank runs [mine_first, mine_last). */

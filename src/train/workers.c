@@ -57,7 +57,7 @@ static int open_group(struct br_workers *w, int g) {
   BR_TRY(br_memory_alloc(graph->trained_floats, sizeof(float), "a worker's weights", &w->trained[g]));
   BR_TRY(br_memory_alloc(graph->statistic_floats, sizeof(float), "a worker's statistics", &w->statistics[g]));
   if (!w->keeps) BR_TRY(br_optimiser_open(&w->optimiser[g], graph, &w->options->optimiser, w->options->frozen));
-  return br_learner_open(&w->learner[g], graph, w->options, w->keeps ? NULL : &w->optimiser[g], w->trained[g], w->statistics[g]);
+  return br_learner_open(&w->learner[g], NULL, graph, w->options, w->keeps ? NULL : &w->optimiser[g], w->trained[g], w->statistics[g]);
 }
 
 static int open_rank(struct br_workers *w, struct br_team *team, struct br_loader *loader, struct br_dataset *data, struct br_graph *graph) {
