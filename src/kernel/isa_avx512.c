@@ -39,6 +39,7 @@ static inline vf v_where_eq(vf a, vf b, vf x, vf y) { return _mm512_mask_blend_p
 typedef __m256 vh;
 static inline vh h_set1(float x) { return _mm256_set1_ps(x); }
 static inline vh h_load(const float *p) { return _mm256_loadu_ps(p); }
+static inline void h_store(float *p, vh x) { _mm256_storeu_ps(p, x); }
 static inline vh h_low(vf x) { return _mm512_castps512_ps256(x); }
 static inline vf h_widen(vh x) { return _mm512_zextps256_ps512(x); }
 static inline vh h_load_mask(const float *p, vmask m) { return _mm256_maskz_loadu_ps((__mmask8)m, p); }
