@@ -495,6 +495,50 @@ static void test_files(void **state) {
   refused(spec_of("files", "x/c.png"), BR_DATA_TEST, "x/c.png", "No such file");
 }
 
+static char last_warning[1024];
+static int said;
+static void keep_warning(enum br_log_level level, const char *line) {
+  snprintf(last_warning, sizeof last_warning, "%s", line);
+  said += level == BR_LOG_WARNING;
+}
+
+/* Both parts opened, as a training does: `count` files are left out, the first of them `first`, and that is said once. */
+static void check_left_out(const char *spec, bool whole, const char *count, const char *first, const char *where) {
+  said = 0;
+  br_log_to(keep_warning);
+  for (int part = 0; part < 2; part++) {
+    struct br_dataset *dataset;
+    if (br_dataset_open(spec, &(struct br_dataset_options){.part = (enum br_data_part)part, .whole = whole}, &dataset) != BR_OK) fail_msg("%s", br_error_message());
+    br_dataset_close(dataset);
+  }
+  br_log_to(NULL);
+  if (said != (count != NULL) || (count && (!strstr(last_warning, count) || !strstr(last_warning, first) || !strstr(last_warning, where)))) fail_msg("%s: %d warnings, the last '%s'", spec, said, last_warning);
+}
+
+static void test_left_out(void **state) {
+  (void)state;
+  test_make_folder("l/a"), test_make_folder("l/b");
+  for (int i = 0; i < 40; i++) {
+    char name[32];
+    snprintf(name, sizeof name, "l/%c/%02d.png", i % 2 ? 'a' : 'b', i);
+    write_picture(name, i);
+  }
+  test_write("l/.hidden", "x", 1), test_write("l/b/.thumbs.png", "x", 1);
+  check_left_out(spec_of("folder", "l"), false, NULL, NULL, NULL);
+  test_write("l/b/x.webp", "x", 1);
+  check_left_out(spec_of("folder", "l"), false, "1 file or folder is left out", "b/x.webp", ".png in class folders");
+  test_make_folder("l/a/deep"), test_write("l/labels.txt", "x", 1);
+  write_picture("l/c.png", 1);
+  check_left_out(spec_of("folder", "l"), false, "4 files or folders are left out", "a/deep", ".png in class folders");
+  test_make_folder("l2");
+  write_picture("l2/c.png", 1), test_write("l2/notes", "x", 1);
+  check_left_out(spec_of("folder", "l2"), true, "1 file or", "the first notes", "in the folder itself");
+  make_parts();
+  test_make_folder("p/test/dog"), write_picture("p/test/dog/d.png", 4); /* stands for val/ then */
+  test_write("p/README", "x", 1);
+  check_left_out(spec_of("folder", "p"), false, "2 files or", "the first README", "in class folders");
+}
+
 static int warnings;
 static void count_warning(enum br_log_level level, const char *line) { warnings += level == BR_LOG_WARNING && strstr(line, "left out") && strstr(line, "broken"); }
 
@@ -686,7 +730,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_shapes),       cmocka_unit_test(test_specs),        cmocka_unit_test(test_cifar),     cmocka_unit_test(test_bad_cifar), cmocka_unit_test(test_mnist),
       cmocka_unit_test(test_bad_mnist),    cmocka_unit_test(test_npy),          cmocka_unit_test(test_npy_headers), cmocka_unit_test(test_folder_order), cmocka_unit_test(test_folder_parts),      cmocka_unit_test(test_folder_flat),
-      cmocka_unit_test(test_files),        cmocka_unit_test(test_skip_bad),     cmocka_unit_test(test_bad_folders),  cmocka_unit_test(test_pack),      cmocka_unit_test(test_bad_tars),  cmocka_unit_test(test_real_mnist),
+      cmocka_unit_test(test_files), cmocka_unit_test(test_left_out),        cmocka_unit_test(test_skip_bad),     cmocka_unit_test(test_bad_folders),  cmocka_unit_test(test_pack),      cmocka_unit_test(test_bad_tars),  cmocka_unit_test(test_real_mnist),
       cmocka_unit_test(test_real_photos),
   };
   test_folder_make();

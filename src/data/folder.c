@@ -1,6 +1,7 @@
 /* folder:DIR: one folder per class with JPEG and PNG files in it. Where DIR has train/ and test/ (or val/, valid/, validation/), these hold the
  * class folders of the two parts; else a fifth of the pictures, drawn by chance, is the test part. Where there are no class folders but pictures, they
- * have no classes and can only be predicted. Hidden files and files of other kinds are passed over. Pictures are read from their files when they are needed. */
+ * have no classes and can only be predicted. Hidden files are passed over; so are files of other kinds, deeper folders and pictures outside class folders,
+ * which one line says. Pictures are read from their files when they are needed. */
 #include "pictures.h"
 
 #include <bramble/base/error.h>
@@ -54,9 +55,12 @@ static int add_pictures(struct folder *folder, const char *relative) {
   int n = scandir(path, &list, is_visible, by_bytes), status = BR_OK;
   if (n < 0) BR_FAIL(BR_ERROR_DATA, "%s: cannot be read: %s", path, strerror(errno));
   for (int i = 0; i < n && status == BR_OK; i++) {
-    if (!br__is_picture_name(list[i]->d_name)) continue;
     struct stat info;
     BR_TRY_GOTO(status, join(name, relative, list[i]->d_name), done);
+    if (!br__is_picture_name(list[i]->d_name)) {
+      br__pictures_pass(&folder->pictures, name);
+      continue;
+    }
     BR_TRY_GOTO(status, br__path_join(path, folder->root, name), done);
     if (stat(path, &info) != 0 || !S_ISREG(info.st_mode))
       status = br_error_set(BR_ERROR_DATA, "%s: cannot be read as a file", path);
@@ -85,7 +89,10 @@ static int add_classes(struct folder *folder, const char *relative) {
   for (int i = 0; i < n && status == BR_OK; i++) {
     BR_TRY_GOTO(status, join(name, relative, list[i]->d_name), done);
     BR_TRY_GOTO(status, br__path_join(path, folder->root, name), done);
-    if (is_folder(path)) status = add_class(folder, name);
+    if (is_folder(path))
+      status = add_class(folder, name);
+    else
+      br__pictures_pass(&folder->pictures, name);
   }
 done:
   free_list(list, n);
@@ -106,6 +113,17 @@ static int find_test_folder(const struct folder *folder, const char **name) {
   return BR_OK;
 }
 
+/* What lies beside the folders of the two parts. */
+static int pass_others(struct folder *folder, const char *test) {
+  struct dirent **list;
+  int n = scandir(folder->root, &list, is_visible, by_bytes);
+  if (n < 0) BR_FAIL(BR_ERROR_DATA, "%s: cannot be read: %s", folder->root, strerror(errno));
+  for (int i = 0; i < n; i++)
+    if (strcmp(list[i]->d_name, "train") != 0 && strcmp(list[i]->d_name, test) != 0) br__pictures_pass(&folder->pictures, list[i]->d_name);
+  free_list(list, n);
+  return BR_OK;
+}
+
 static int folder_open(const char *root, const struct br_dataset_options *options, struct br_dataset *dataset) {
   struct folder *folder;
   BR_TRY(br_memory_alloc(1, sizeof *folder, "folder", &folder));
@@ -120,16 +138,19 @@ static int folder_open(const char *root, const struct br_dataset_options *option
   if (test) {
     BR_TRY(add_classes(folder, "train"));
     BR_TRY(add_classes(folder, test));
+    BR_TRY(pass_others(folder, test));
   } else {
     BR_TRY(add_classes(folder, ""));
   }
   bool classes = folder->pictures.count > 0;
   if (!classes) {
+    folder->pictures.passed = 0; /* they were no class folders */
     BR_TRY(add_pictures(folder, ""));
     if (folder->pictures.count > 0 && !options->whole)
       BR_FAIL(BR_ERROR_DATA, "%s: holds pictures but no class folders; sort them into one folder a class (as it is, it can only be predicted)", folder->root);
   }
   BR_TRY(br__pictures_finish(&folder->pictures, folder->root, classes, NULL, 0, options, &dataset->info));
+  br__pictures_say_passed(&folder->pictures, folder->root, classes ? "in class folders" : "in the folder itself");
   return options->skip_bad ? br__pictures_skip_bad(&folder->pictures, dataset) : BR_OK;
 }
 

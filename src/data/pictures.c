@@ -8,6 +8,7 @@
 #include <bramble/base/thread.h>
 #include <bramble/data/image.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -47,6 +48,17 @@ int br__pictures_add(struct br__pictures *pictures, const char *name, uint32_t f
   memcpy(pictures->text + pictures->text_bytes, name, n);
   pictures->text_bytes += n;
   return BR_OK;
+}
+
+void br__pictures_pass(struct br__pictures *pictures, const char *name) {
+  if (pictures->passed++ == 0) snprintf(pictures->first_passed, sizeof pictures->first_passed, "%s", name);
+}
+
+void br__pictures_say_passed(const struct br__pictures *pictures, const char *root, const char *others) {
+  static uint64_t said; /* of whom last: a run opens its data once for each part */
+  const uint64_t now = br_hash64(br_hash64(pictures->passed, root, strlen(root)), pictures->first_passed, strlen(pictures->first_passed));
+  if (pictures->passed == 0 || __atomic_exchange_n(&said, now, __ATOMIC_RELAXED) == now) return;
+  br_warn("%s: %zu file%s left out, the first %s; read are .jpg, .jpeg and .png %s", root, pictures->passed, pictures->passed > 1 ? "s or folders are" : " or folder is", pictures->first_passed, others);
 }
 
 /* --- names ---------------------------------------------------------------------------------------------------------------- */

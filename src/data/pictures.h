@@ -20,11 +20,17 @@ struct br__pictures {
   size_t text_bytes, text_capacity;
   const char **class_names; /* in one block with their text */
   int classes;
+  size_t passed; /* files and folders that were passed over */
+  char first_passed[256];
 };
 
 bool br__is_picture_name(const char *name);
 int br__pictures_add(struct br__pictures *pictures, const char *name, uint32_t file, uint64_t offset, uint64_t bytes);
 static inline const char *br__picture_name(const struct br__pictures *pictures, uint64_t index) { return pictures->text + pictures->entries[index].name; }
+
+/* Counts what is seen and not read, and after the last one says so in a line, once a run: `root` is where, `others` what would be read. */
+void br__pictures_pass(struct br__pictures *pictures, const char *name);
+void br__pictures_say_passed(const struct br__pictures *pictures, const char *root, const char *others);
 
 /* Numbers before words and by value, words by their bytes. */
 int br__class_compare(const void *a, const void *b); /* of two const char * */

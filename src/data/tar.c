@@ -151,6 +151,8 @@ static int take_member(struct walk *walk, const struct header *header, uint64_t 
       status = take_classes(walk, bytes);
     else if (last[0] != '.' && br__is_picture_name(last))
       status = br__pictures_add(&tar->pictures, walk->name, walk->file, walk->at, bytes);
+    else if (last[0] != '.')
+      br__pictures_pass(&tar->pictures, walk->name);
   }
   walk->name[0] = 0;
   return status;
@@ -211,6 +213,7 @@ static int tar_open(const char *argument, const struct br_dataset_options *optio
   for (uint32_t i = 0; i < tar->n_files; i++) BR_TRY(walk_archive(tar, i));
   if (tar->class_text) BR_TRY(split_classes(tar));
   BR_TRY(br__pictures_finish(&tar->pictures, tar->files[0].path, true, tar->order, tar->n_order, options, &dataset->info));
+  br__pictures_say_passed(&tar->pictures, tar->files[0].path, "in class folders");
   return options->skip_bad ? br__pictures_skip_bad(&tar->pictures, dataset) : BR_OK;
 }
 

@@ -88,7 +88,7 @@ static void fuse_inverted_residuals(struct planner *p) {
     int n = inverted_residual_at(p, s);
     for (int i = 1; i < n; i++) step.n_params += plan->steps[s + i].n_params;
     if (n > 0) {
-      step.op = &br_op_inverted_residual, br_op_concat;
+      step.op = &br_op_inverted_residual;
       step.output = plan->steps[s + n - 1].output;
     }
     plan->steps[kept++] = step;
