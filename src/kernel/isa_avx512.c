@@ -12,6 +12,7 @@
 #define A_STEPS 1 /* steps of k for which A is loaded at once */
 #define MASKED_LOADS 1 /* B may be read in place whatever its width */
 #define HALF 8         /* floats of a half vector, which runs twice as often */
+#define SKEW 3 /* steps of a tile of inference by which its two vectors end one after the other */
 #define INSIDE_TOGETHER 8 /* outputs of a depthwise convolution at once */
 #define PRODUCT_TILE 4 /* rows of digits that are multiplied with as many others at once */
 #define TABLE br__kernels_avx512
