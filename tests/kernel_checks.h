@@ -200,6 +200,7 @@ static void check_gemm(void) {
     g.epilogue.bias = coin() ? input(N, 1) : NULL;
     g.epilogue.residual = coin() ? input(M * g.ldc, 1) : NULL;
     g.epilogue.activation = any_activation(), g.epilogue.alpha = value(1);
+    if (g.epilogue.activation == BR_ACTIVATION_NONE) g.epilogue.mask = coin() ? input(M * g.ldc, 1) : NULL;
   }
   struct br_gemm twin = g;
   twin.C = c.want, g.C = c.got;
@@ -243,15 +244,22 @@ static struct br_conv_shape any_conv(void) {
   return d;
 }
 
+/* One whose y is some channels of a wider tensor, now and then; depthwise ones have their own. */
+static struct br_conv_shape any_wide_conv(void) {
+  struct br_conv_shape d = any_conv();
+  if (d.groups == 1 && coin()) d.y_pixel = d.K + below(40);
+  return d;
+}
+
 static size_t x_size(const struct br_conv_shape *d) { return (size_t)(d->N * d->H * d->W * d->C); }
-static size_t y_size(const struct br_conv_shape *d) { return (size_t)(d->N * d->P * d->Q * d->K); }
+static size_t y_size(const struct br_conv_shape *d) { return (size_t)(d->N * d->P * d->Q * (d->y_pixel ? d->y_pixel : d->K)); }
 static size_t w_size(const struct br_conv_shape *d) { return (size_t)(d->R * d->S * (d->C / d->groups) * d->K); }
 
 static void check_conv_forward(void) {
-  struct br_conv_shape d = any_conv();
+  struct br_conv_shape d = any_wide_conv();
   float *x = input(x_size(&d), 1), *w = input(w_size(&d), 1);
   struct pair y = output(y_size(&d));
-  struct br_epilogue e = {coin() ? input((size_t)d.K, 1) : NULL, coin() ? input(y.n, 1) : NULL, any_activation(), value(1)};
+  struct br_epilogue e = {.bias = coin() ? input((size_t)d.K, 1) : NULL, .residual = coin() ? input(y.n, 1) : NULL, .activation = any_activation(), .alpha = value(1)};
   bool none = below(3) == 0;
   void *work = work_of(table->conv_work_bytes(&d));
   br__kernels_reference.conv_forward(&d, x, w, y.want, none ? NULL : &e, BR_PART_ALL, NULL);
@@ -260,7 +268,7 @@ static void check_conv_forward(void) {
 }
 
 static void check_conv_backward_data(void) {
-  struct br_conv_shape d = any_conv();
+  struct br_conv_shape d = any_wide_conv();
   bool accumulate = coin();
   float *dy = input(y_size(&d), 1), *w = input(w_size(&d), 1);
   struct pair dx = output(x_size(&d));
@@ -271,7 +279,7 @@ static void check_conv_backward_data(void) {
 }
 
 static void check_conv_backward_weight(void) {
-  struct br_conv_shape d = any_conv();
+  struct br_conv_shape d = any_wide_conv();
   float *x = input(x_size(&d), 1), *dy = input(y_size(&d), 1);
   struct pair dw = output(w_size(&d));
   void *work = work_of(table->conv_work_bytes(&d));
@@ -283,11 +291,11 @@ static void check_conv_backward_weight(void) {
 static void check_conv_work_bytes(void) {} /* its worth is checked by the convolutions, within its guard */
 
 static void check_column_sum(void) {
-  size_t rows = any_size(), C = any_size() * (below(4) == 0 ? 5 : 1);
-  float *x = input(rows * C, 1);
+  size_t rows = any_size(), C = any_size() * (below(4) == 0 ? 5 : 1), row = C + (coin() ? 0 : any_size());
+  float *x = input(rows * row, 1);
   struct pair sum = output(C);
-  br__kernels_reference.column_sum(x, rows, C, sum.want, BR_PART_ALL);
-  IN_PARTS(table->column_sum(x, rows, C, sum.got, part));
+  br__kernels_reference.column_sum(x, row, rows, C, sum.want, BR_PART_ALL);
+  IN_PARTS(table->column_sum(x, row, rows, C, sum.got, part));
   same("sum", sum);
 }
 
@@ -342,23 +350,13 @@ static void check_copy(void) {
   same("y", y);
 }
 
-static void check_relu_join(void) {
-  size_t rows = any_size(), C = any_size(), y_row = C + (coin() ? 0 : any_size());
-  float *x = input(rows * C, 1);
-  struct pair y = output(rows * y_row);
-  br__kernels_reference.relu_join(x, y.want, y_row, rows, C, BR_PART_ALL);
-  IN_PARTS(table->relu_join(x, y.got, y_row, rows, C, part));
-  same("y", y);
-}
-
-static void check_relu_split(void) {
-  size_t rows = any_size(), C = any_size(), y_row = C + (coin() ? 0 : any_size());
-  bool accumulate = coin();
-  float *y = input(rows * y_row, 1), *dy = input(rows * y_row, 1);
-  struct pair dx = output(rows * C);
-  br__kernels_reference.relu_split(y, dy, y_row, dx.want, accumulate, rows, C, BR_PART_ALL);
-  IN_PARTS(table->relu_split(y, dy, y_row, dx.got, accumulate, rows, C, part));
-  same("dx", dx);
+static void check_relu_mask(void) {
+  size_t rows = any_size(), C = any_size(), row = C + (coin() ? 0 : any_size());
+  float *y = input(rows * row, 1);
+  struct pair dy = output(rows * row);
+  br__kernels_reference.relu_mask(y, dy.want, row, rows, C, BR_PART_ALL);
+  IN_PARTS(table->relu_mask(y, dy.got, row, rows, C, part));
+  same("dy", dy);
 }
 
 static void check_add(void) {
@@ -679,7 +677,7 @@ static void check_infer_conv(void) {
   struct br_infer_conv conv = {.shape = d, .x = input(x_size(&d), 1), .y_pixel = K + (depthwise || coin() ? 0 : (size_t)below(9))};
   float *w = input(w_size(&d), 1), *packed = take(floats), *twin_work = take(y_size(&d));
   struct pair y = output(pixels * conv.y_pixel);
-  conv.epilogue = (struct br_epilogue){coin() ? input(K, 1) : NULL, coin() ? input(y_size(&d), 1) : NULL, below(4) == 0 ? BR_ACTIVATION_HARDSWISH : any_activation(), value(1)};
+  conv.epilogue = (struct br_epilogue){.bias = coin() ? input(K, 1) : NULL, .residual = coin() ? input(y_size(&d), 1) : NULL, .activation = below(4) == 0 ? BR_ACTIVATION_HARDSWISH : any_activation(), .alpha = value(1)};
   conv.packed = w, conv.y = y.want;
   br__kernels_reference.infer_conv(&conv, BR_PART_ALL, twin_work);
   IN_PARTS(table->infer_pack(&d, w, packed, part));
@@ -745,7 +743,7 @@ static void check_winograd_conv(void) {
   struct br_infer_conv conv = {.shape = d, .x = input(x_size(&d), 1), .y_pixel = K + (coin() ? 0 : (size_t)below(9))};
   float *w = input(w_size(&d), 0.2f), *twin = take(br__kernels_reference.winograd_packed_floats(&d)), *packed = take(table->winograd_packed_floats(&d)), *direct = take(y_size(&d));
   struct pair y = output(pixels * conv.y_pixel);
-  conv.epilogue = (struct br_epilogue){coin() ? input(K, 1) : NULL, coin() ? input(y_size(&d), 1) : NULL, below(4) == 0 ? BR_ACTIVATION_HARDSWISH : any_activation(), 0};
+  conv.epilogue = (struct br_epilogue){.bias = coin() ? input(K, 1) : NULL, .residual = coin() ? input(y_size(&d), 1) : NULL, .activation = below(4) == 0 ? BR_ACTIVATION_HARDSWISH : any_activation()};
   br__kernels_reference.winograd_pack(&d, w, twin, BR_PART_ALL);
   conv.packed = twin, conv.y = y.want;
   br__kernels_reference.winograd_conv(&conv, BR_PART_ALL, NULL);

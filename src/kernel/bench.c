@@ -68,7 +68,7 @@ static void report_kernel(struct bench *k, const char *name, const char *shape, 
 
 #define PEAK_STEPS 20000
 static void run_peak(struct bench *k) { k->kernels->peak_flops(PEAK_STEPS, k->c); }
-static void run_read(struct bench *k) { k->kernels->column_sum(k->a, k->rows, k->channels, k->c, BR_PART_ALL); }
+static void run_read(struct bench *k) { k->kernels->column_sum(k->a, k->channels, k->rows, k->channels, k->c, BR_PART_ALL); }
 static void run_copy(struct bench *k) { k->kernels->copy(k->a, k->b, false, k->rows * k->channels, BR_PART_ALL); }
 
 /* A copy whose stores go past the caches, so that what is overwritten is not read first. */
@@ -91,7 +91,7 @@ static void read_member(void *arg, struct br_part part) {
   struct bench *k = arg;
   size_t first, last;
   br_part_range(part, k->rows, 1, &first, &last);
-  k->kernels->column_sum(k->a + first * k->channels, last - first, k->channels, k->c + 64 * part.index, BR_PART_ALL);
+  k->kernels->column_sum(k->a + first * k->channels, k->channels, last - first, k->channels, k->c + 64 * part.index, BR_PART_ALL);
 }
 static void copy_member(void *arg, struct br_part part) {
   struct bench *k = arg;
@@ -204,10 +204,10 @@ static void bench_gemms(struct bench *k) {
 
 static void bench_convs(struct bench *k) {
   static const struct br_conv_shape shapes[] = {
-      /* N, H, W, C, K, R, S, P, Q, strides, dilations, pads, groups */
-      {12, 128, 128, 3, 16, 3, 3, 64, 64, 2, 2, 1, 1, 1, 1, 1},  {12, 64, 64, 16, 16, 3, 3, 64, 64, 1, 1, 1, 1, 1, 1, 16}, {12, 32, 32, 96, 96, 3, 3, 16, 16, 2, 2, 1, 1, 1, 1, 96},
-      {12, 8, 8, 192, 192, 3, 3, 8, 8, 1, 1, 1, 1, 1, 1, 192},   {32, 32, 32, 3, 6, 5, 5, 28, 28, 1, 1, 1, 1, 0, 0, 1},    {32, 14, 14, 6, 16, 5, 5, 10, 10, 1, 1, 1, 1, 0, 0, 1},
-      {12, 31, 31, 16, 64, 3, 3, 31, 31, 1, 1, 1, 1, 1, 1, 1},   {2, 14, 14, 256, 256, 3, 3, 14, 14, 1, 1, 1, 1, 1, 1, 1}};
+      /* N, H, W, C, K, R, S, P, Q, strides, dilations, pads, groups, y_pixel */
+      {12, 128, 128, 3, 16, 3, 3, 64, 64, 2, 2, 1, 1, 1, 1, 1, 0},  {12, 64, 64, 16, 16, 3, 3, 64, 64, 1, 1, 1, 1, 1, 1, 16, 0}, {12, 32, 32, 96, 96, 3, 3, 16, 16, 2, 2, 1, 1, 1, 1, 96, 0},
+      {12, 8, 8, 192, 192, 3, 3, 8, 8, 1, 1, 1, 1, 1, 1, 192, 0},   {32, 32, 32, 3, 6, 5, 5, 28, 28, 1, 1, 1, 1, 0, 0, 1, 0},    {32, 14, 14, 6, 16, 5, 5, 10, 10, 1, 1, 1, 1, 0, 0, 1, 0},
+      {12, 31, 31, 16, 64, 3, 3, 31, 31, 1, 1, 1, 1, 1, 1, 1, 0},   {2, 14, 14, 256, 256, 3, 3, 14, 14, 1, 1, 1, 1, 1, 1, 1, 0}};
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
     const struct br_conv_shape *d = &shapes[i];
     const double x = (double)d->N * d->H * d->W * d->C, y = (double)d->N * d->P * d->Q * d->K, taps = (double)d->R * d->S * (d->C / d->groups);

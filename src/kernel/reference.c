@@ -15,6 +15,7 @@ static float finish(const struct br_epilogue *e, float sum, size_t column, size_
   if (!e) return sum;
   if (e->bias) sum += e->bias[column];
   if (e->residual) sum += e->residual[index];
+  if (e->mask && !(e->mask[index] > 0)) return 0;
   return br_activation_one(e->activation, e->alpha, sum);
 }
 
@@ -98,6 +99,8 @@ static size_t weight(const struct br_conv_shape *d, int r, int s, int c, int k) 
   return (((size_t)r * (size_t)d->S + (size_t)s) * (size_t)(d->C / d->groups) + (size_t)c) * (size_t)d->K + (size_t)k;
 }
 
+static int y_pixel(const struct br_conv_shape *d) { return d->y_pixel ? d->y_pixel : d->K; }
+
 void br_ref_conv_forward(const struct br_conv_shape *d, const float *x, const float *w, float *y, const struct br_epilogue *epilogue, struct br_part part, void *work) {
   size_t first, last;
   int Cg = d->C / d->groups, Kg = d->K / d->groups;
@@ -111,7 +114,7 @@ void br_ref_conv_forward(const struct br_conv_shape *d, const float *x, const fl
         for (int s = 0; s < d->S; s++)
           for (int c = 0; c < Cg; c++)
             sum = fmaf(pixel(x, d->H, d->W, d->C, n, p * d->stride_h - d->pad_top + r * d->dilation_h, q * d->stride_w - d->pad_left + s * d->dilation_w, k / Kg * Cg + c), w[weight(d, r, s, c, k)], sum);
-      size_t out = i * (size_t)d->K + (size_t)k;
+      size_t out = i * (size_t)y_pixel(d) + (size_t)k;
       y[out] = finish(epilogue, sum, (size_t)k, out);
     }
   }
@@ -242,7 +245,7 @@ void br_ref_conv_backward_data(const struct br_conv_shape *d, const float *dy, c
           int p = h + d->pad_top - r * d->dilation_h, q = v + d->pad_left - s * d->dilation_w;
           if (p % d->stride_h != 0 || q % d->stride_w != 0) continue; /* this tap never meets this pixel */
           for (int k = 0; k < Kg; k++)
-            sum = fmaf(pixel(dy, d->P, d->Q, d->K, n, p / d->stride_h, q / d->stride_w, c / Cg * Kg + k), w[weight(d, r, s, c % Cg, c / Cg * Kg + k)], sum);
+            sum = fmaf(pixel(dy, d->P, d->Q, y_pixel(d), n, p / d->stride_h, q / d->stride_w, c / Cg * Kg + k), w[weight(d, r, s, c % Cg, c / Cg * Kg + k)], sum);
         }
       dx[i * (size_t)d->C + (size_t)c] = sum;
     }
@@ -262,19 +265,19 @@ void br_ref_conv_backward_weight(const struct br_conv_shape *d, const float *x, 
           for (int n = 0; n < d->N; n++)
             for (int p = 0; p < d->P; p++)
               for (int q = 0; q < d->Q; q++)
-                sum = fmaf(pixel(x, d->H, d->W, d->C, n, p * d->stride_h - d->pad_top + r * d->dilation_h, q * d->stride_w - d->pad_left + s * d->dilation_w, k / Kg * Cg + c), pixel(dy, d->P, d->Q, d->K, n, p, q, k), sum);
+                sum = fmaf(pixel(x, d->H, d->W, d->C, n, p * d->stride_h - d->pad_top + r * d->dilation_h, q * d->stride_w - d->pad_left + s * d->dilation_w, k / Kg * Cg + c), pixel(dy, d->P, d->Q, y_pixel(d), n, p, q, k), sum);
           dw[weight(d, r, s, c, k)] = sum;
         }
 }
 
 /* --- sums over rows, batch norm --- */
 
-void br_ref_column_sum(const float *x, size_t rows, size_t C, float *sum, struct br_part part) {
+void br_ref_column_sum(const float *x, size_t row, size_t rows, size_t C, float *sum, struct br_part part) {
   size_t first, last;
   br_part_range(part, C, 1, &first, &last);
   for (size_t c = first; c < last; c++) {
     float lane[4] = {0};
-    for (size_t r = 0; r < rows; r++) lane[r % 4] += x[r * C + c];
+    for (size_t r = 0; r < rows; r++) lane[r % 4] += x[r * row + c];
     sum[c] = lanes_sum(lane);
   }
 }
@@ -282,7 +285,7 @@ void br_ref_column_sum(const float *x, size_t rows, size_t C, float *sum, struct
 void br_ref_batchnorm_stats(const float *x, size_t rows, size_t C, float *mean, float *var, struct br_part part) {
   size_t first, last;
   br_part_range(part, C, 1, &first, &last);
-  br_ref_column_sum(x, rows, C, mean, part);
+  br_ref_column_sum(x, C, rows, C, mean, part);
   for (size_t c = first; c < last; c++) {
     float lane[4] = {0};
     mean[c] /= (float)rows;
@@ -342,16 +345,12 @@ void br_ref_copy(const float *x, float *y, bool accumulate, size_t n, struct br_
   for (size_t i = first; i < last; i++) put(&y[i], x[i], accumulate);
 }
 
-void br_ref_relu_join(const float *x, float *y, size_t y_row, size_t rows, size_t C, struct br_part part) {
+void br_ref_relu_mask(const float *y, float *dy, size_t row, size_t rows, size_t C, struct br_part part) {
   size_t first, last;
   br_part_range(part, rows, 1, &first, &last);
-  for (size_t r = first; r < last; r++) br_ref_activation_forward(BR_ACTIVATION_RELU, 0, x + r * C, y + r * y_row, C, BR_PART_ALL);
-}
-
-void br_ref_relu_split(const float *y, const float *dy, size_t y_row, float *dx, bool accumulate, size_t rows, size_t C, struct br_part part) {
-  size_t first, last;
-  br_part_range(part, rows, 1, &first, &last);
-  for (size_t r = first; r < last; r++) br_ref_activation_backward(BR_ACTIVATION_RELU, 0, NULL, y + r * y_row, dy + r * y_row, dx + r * C, accumulate, C, BR_PART_ALL);
+  for (size_t r = first; r < last; r++)
+    for (size_t c = 0; c < C; c++)
+      if (!(y[r * row + c] > 0)) dy[r * row + c] = 0;
 }
 
 void br_ref_add(const float *a, const float *b, float *y, size_t n, struct br_part part) {

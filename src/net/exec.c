@@ -51,6 +51,13 @@ static float *value_at(const struct br_exec *exec, int v) {
   return exec->plan.slice_of[v] >= 0 ? whole + exec->plan.slice_at[v] : whole;
 }
 
+static float *gradient_at(const struct br_exec *exec, int v) {
+  int storage = exec->plan.gradient[v];
+  if (storage == BR_NO_STORAGE) return NULL;
+  float *whole = (float *)(void *)(exec->arena + exec->plan.storages[storage].offset);
+  return exec->plan.slice_of[v] >= 0 ? whole + exec->plan.slice_at[v] : whole;
+}
+
 static size_t pixel_of(const struct br_plan *plan, int v) { return (size_t)br_shape_channels(&plan->shapes[plan->slice_of[v] >= 0 ? plan->slice_of[v] : v]); }
 
 static void *at(const struct br_exec *exec, int storage) { return storage == BR_NO_STORAGE ? NULL : exec->arena + exec->plan.storages[storage].offset; }
@@ -65,7 +72,7 @@ static int link_gradients(struct br_exec *exec) {
     for (int k = 0; k < plan->steps[s].n_inputs; k++) {
       int in = plan->steps[s].inputs[k];
       bool wanted = plan->steps[s].backward && plan->needs_gradient[in];
-      args->din[k] = wanted ? at(exec, plan->gradient[in]) : NULL;
+      args->din[k] = wanted ? gradient_at(exec, in) : NULL;
       args->din_accumulate[k] = begun[in];
       begun[in] |= wanted;
     }
@@ -116,8 +123,8 @@ static void link_step(struct br_exec *exec, int s, size_t first_input, size_t fi
       .node = step->node, .in_shape = exec->in_shapes + first_input, .n_inputs = step->n_inputs, .in = exec->in + first_input, .din = exec->din + first_input,
       .din_accumulate = exec->accumulate + first_input, .param = exec->param + first_param, .dparam = exec->dparam + first_param,
       .out_shape = &exec->out_shapes[s], .out = step->loss ? NULL : value_at(exec, step->output), .out_pixel = pixel_of(plan, step->output),
-      .dout = step->loss ? NULL : at(exec, plan->gradient[step->output]), .saved = at(exec, plan->saved[s]), .shared = exec->shared, .barrier = &exec->barrier, .members = exec->options.members,
-      .mode = (int)exec->options.mode, .losses = exec->losses, .activation = step->activation, .activation_alpha = step->alpha};
+      .dout = step->loss ? NULL : gradient_at(exec, step->output), .saved = at(exec, plan->saved[s]), .shared = exec->shared, .barrier = &exec->barrier, .members = exec->options.members,
+      .mode = (int)exec->options.mode, .losses = exec->losses, .activation = step->activation, .activation_alpha = step->alpha, .masked = step->masked, .masks_in = step->masks_in};
   for (int k = 0; k < step->n_inputs; k++) {
     exec->in[first_input + (size_t)k] = value_at(exec, step->inputs[k]);
     exec->in_sample[first_input + (size_t)k] = sample_floats(plan, step->inputs[k]);

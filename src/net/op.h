@@ -38,10 +38,10 @@ struct br_op_args {
   int n_inputs;
   const float **in;
   float *out;
-  size_t out_pixel;          /* floats from pixel to pixel of `out`: its channels, or those of the concat that it is a part of (packed steps only) */
+  size_t out_pixel;          /* floats from pixel to pixel of `out` and `dout`: its channels, or those of the concat that it is a part of (packed steps and conv) */
   const float **param;       /* trained parameters and statistics in declaration order */
   float **dparam;            /* gradients; for statistics the batch statistics; NULL entries: not wanted */
-  const float *dout;
+  float *dout;               /* backward may write over it */
   float **din;               /* NULL entries: not wanted */
   bool *din_accumulate;      /* add to what is there */
   void *saved;               /* save_bytes kept from forward to backward */
@@ -54,6 +54,8 @@ struct br_op_args {
   float *losses;             /* loss operators write one per sample */
   int activation;            /* enum br_activation fused behind this operator; 0: none */
   float activation_alpha;
+  bool masked;     /* dout is 0 already where this step's relu gave 0 */
+  bool masks_in;   /* the first input is what a relu gives: its gradient is to be 0 where that is 0 */
 };
 
 #define BR_OP_BACKWARD_IN 1u   /* backward reads its inputs' values */

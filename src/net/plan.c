@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-extern const struct br_op br_op_crossentropy, br_op_softmax, br_op_batchnorm, br_op_conv, br_op_dense, br_op_inverted_residual, br_op_concat, br_op_conv_pool, br_op_relu, br_op_maxpool, br_op_relu_maxpool, br_op_relu_concat;
+extern const struct br_op br_op_crossentropy, br_op_softmax, br_op_batchnorm, br_op_conv, br_op_dense, br_op_inverted_residual, br_op_concat, br_op_conv_pool, br_op_relu, br_op_maxpool;
 
 #define BAND_VALUE_BYTES ((size_t)512 << 10) /* a value as large as this leaves a near cache before it is read */
 
@@ -41,14 +41,16 @@ static void count_consumers(struct planner *p) {
     for (int k = 0; k < graph->nodes[i].n_inputs; k++) p->consumers[graph->nodes[i].inputs[k]]++;
 }
 
-/* conv 1x1 without bias, groups or stride: a product of each pixel's channels. */
-static bool is_pointwise(const struct br_step *step) {
-  if (step->op != &br_op_conv || step->activation) return false;
+/* conv 1x1 without groups or stride: a product of each pixel's channels. */
+static bool is_product(const struct br_step *step) {
   const struct br_node *node = step->node;
+  if (step->op != &br_op_conv) return false;
   const struct br_value *kernel = br_node_value(node, "kernel"), *stride = br_node_value(node, "stride"), *padding = br_node_value(node, "padding");
   return br_value_int(kernel, 0) == 1 && br_value_int(kernel, 1) == 1 && br_value_int(stride, 0) == 1 && br_value_int(stride, 1) == 1 && padding->n == 1 && padding->v[0] <= 0 &&
-         br_node_value(node, "bias")->v[0] == 0 && br_node_value(node, "groups")->v[0] == 1;
+         br_node_value(node, "groups")->v[0] == 1;
 }
+
+static bool is_pointwise(const struct br_step *step) { return is_product(step) && !step->activation && br_node_value(step->node, "bias")->v[0] == 0; }
 
 static bool is_depthwise(const struct planner *p, const struct br_step *step) {
   if (step->op != &br_op_conv || step->activation) return false;
@@ -103,17 +105,15 @@ static bool only_reader(const struct planner *p, int s) {
   return s + 1 < p->plan->n_steps && p->consumers[step[0].output] == 1 && step[1].inputs[0] == step[0].output && step[0].output != p->plan->graph->output;
 }
 
-/* A relu and the maxpool behind it become one step, and small convolutions in front of them too, where the nodes lie one behind the other. */
+/* Small convolutions with the relu and the maxpool behind them become one step, where the nodes lie one behind the other. */
 static void fuse_pools(struct planner *p) {
   struct br_plan *plan = p->plan;
   int kept = 0;
   for (int s = 0; s < plan->n_steps;) {
     struct br_step *at = &plan->steps[s], step = *at;
     int n = 1;
-    if (at[0].op == &br_op_relu && only_reader(p, s) && at[1].op == &br_op_maxpool && br_relu_maxpool_fits(at[1].node)) {
-      step.op = &br_op_relu_maxpool, step.node = at[1].node, n = 2;
-    } else if (at[0].op == &br_op_conv && only_reader(p, s) && at[1].op == &br_op_relu && only_reader(p, s + 1) && at[2].op == &br_op_maxpool && at[1].node == at[0].node + 1 &&
-               at[2].node == at[0].node + 2 && br_conv_pool_fits(at[0].node, &plan->shapes[at[0].inputs[0]])) {
+    if (at[0].op == &br_op_conv && only_reader(p, s) && at[1].op == &br_op_relu && only_reader(p, s + 1) && at[2].op == &br_op_maxpool && at[1].node == at[0].node + 1 &&
+        at[2].node == at[0].node + 2 && br_conv_pool_fits(at[0].node, &plan->shapes[at[0].inputs[0]])) {
       step.op = &br_op_conv_pool, n = 3;
     }
     step.output = at[n - 1].output;
@@ -134,27 +134,18 @@ static bool is_output(const struct br_graph *graph, int value) {
   return value == graph->output;
 }
 
-/* A concat of nothing but relus that nobody else reads takes what these read, and is their relu too: their steps go. */
-static void fuse_concats(struct planner *p) {
+/* In training a relu rides on the convolution before it, if only it reads what that makes: forward it is a part of the epilogue, and going back the
+ * gradient is masked by the relu's output, by the convolution or by who makes that gradient (find_masks). */
+static void fuse_relus(struct planner *p) {
   struct br_plan *plan = p->plan;
-  int kept = 0, relinked = 0;
+  int kept = 0;
   find_makers(p);
   for (int s = 0; s < plan->n_steps; s++) {
-    struct br_step *step = &plan->steps[s];
-    bool fits = step->op == &br_op_concat;
-    for (int k = 0; fits && k < step->n_inputs; k++) {
-      int in = step->inputs[k], maker = p->maker[in];
-      fits = maker >= 0 && plan->steps[maker].op == &br_op_relu && p->consumers[in] == 1 && !is_output(plan->graph, in);
-    }
-    if (!fits) continue;
-    int *inputs = plan->relinked + relinked;
-    for (int k = 0; k < step->n_inputs; k++) {
-      struct br_step *relu = &plan->steps[p->maker[step->inputs[k]]];
-      inputs[k] = relu->inputs[0];
-      relu->op = NULL;
-    }
-    step->op = &br_op_relu_concat, step->inputs = inputs;
-    relinked += step->n_inputs;
+    struct br_step *relu = &plan->steps[s];
+    const int in = relu->inputs[0], maker = p->maker[in];
+    if (relu->op != &br_op_relu || maker < 0 || plan->steps[maker].op != &br_op_conv || p->consumers[in] != 1 || is_output(plan->graph, in)) continue;
+    plan->steps[maker].activation = BR_ACTIVATION_RELU, plan->steps[maker].output = relu->output;
+    relu->op = NULL;
   }
   for (int s = 0; s < plan->n_steps; s++)
     if (plan->steps[s].op) plan->steps[kept++] = plan->steps[s];
@@ -281,12 +272,12 @@ static void find_early(struct planner *p) {
 
 /* Depthwise steps write whole pixels only. */
 static bool writes_anywhere(const struct br_plan *plan, const struct br_step *step) {
-  if (!step->packed) return false;
+  if (!step->packed) return step->op == &br_op_conv && br_node_value(step->node, "groups")->v[0] == 1;
   const struct br_conv_shape shape = br__packed_shape(step->node, &plan->shapes[step->inputs[0]], &plan->shapes[step->output]);
   return shape.groups == 1 || shape.groups != shape.C;
 }
 
-/* A concat of channels need not copy what a packed step can write to its place there. */
+/* A concat of channels need not copy what a convolution can write to its place there, and in training neither the gradient. */
 static void find_slices(struct planner *p) {
   struct br_plan *plan = p->plan;
   for (int v = 0; v < n_values(plan); v++) plan->slice_of[v] = -1;
@@ -300,6 +291,32 @@ static void find_slices(struct planner *p) {
       if (maker >= 0 && writes_anywhere(plan, &plan->steps[maker]) && p->consumers[in] == 1 && !is_output(plan->graph, in)) plan->slice_of[in] = step->output, plan->slice_at[in] = channels;
       channels += (size_t)br_shape_channels(&plan->shapes[in]);
     }
+  }
+}
+
+static bool is_relu(const struct planner *p, int v) { return p->maker[v] >= 0 && p->plan->steps[p->maker[v]].op == &br_op_conv && p->plan->steps[p->maker[v]].activation == BR_ACTIVATION_RELU; }
+
+/* The concat of channels that makes v, if all of it is made in its place by relus on convolutions; NULL if not. */
+static const struct br_step *joined_relus(const struct planner *p, int v) {
+  const struct br_step *join = p->maker[v] < 0 ? NULL : &p->plan->steps[p->maker[v]];
+  if (!join || join->op != &br_op_concat) return NULL;
+  for (int k = 0; k < join->n_inputs; k++)
+    if (p->plan->slice_of[join->inputs[k]] != v || !is_relu(p, join->inputs[k])) return NULL;
+  return join;
+}
+
+/* The gradient of a relu's output, or of a concat of such, is masked where it is made, if that is one place that can. */
+static void find_masks(struct planner *p) {
+  struct br_plan *plan = p->plan;
+  for (int s = 0; s < plan->n_steps; s++) {
+    struct br_step *step = &plan->steps[s];
+    const int in = step->inputs[0];
+    const struct br_step *join = joined_relus(p, in);
+    if (!step->backward || p->consumers[in] != 1 || is_output(plan->graph, in) || (!join && !is_relu(p, in))) continue;
+    if (!is_product(step) && !(step->op == &br_op_maxpool && br_maxpool_masks(step->node))) continue;
+    step->masks_in = true;
+    for (int k = 0; join && k < join->n_inputs; k++) plan->steps[p->maker[join->inputs[k]]].masked = true;
+    if (!join) plan->steps[p->maker[in]].masked = true;
   }
 }
 
@@ -366,9 +383,11 @@ static void place_values(struct planner *p) {
       plan->value[out] = reuse ? plan->value[step->inputs[0]] : storage_at(plan, out, s);
       lengthen(plan, plan->value[out], first);
       lengthen(plan, plan->value[out], s);
-      bool reads_out = step->backward && (step->op->flags & BR_OP_BACKWARD_OUT);
+      bool masks = step->op == &br_op_conv && step->activation && !step->masked;
+      bool reads_out = step->backward && ((step->op->flags & BR_OP_BACKWARD_OUT) || masks);
       if (reads_out) lengthen(plan, plan->value[out], back);
-      p->kept[out] = reads_out || (reuse && p->kept[step->inputs[0]]);
+      p->kept[out] |= reads_out || (reuse && p->kept[step->inputs[0]]);
+      if (plan->slice_of[out] >= 0) p->kept[plan->slice_of[out]] |= p->kept[out];
       if (is_output(plan->graph, out)) lengthen(plan, plan->value[out], 2 * S);
       if (s < plan->early && !plan->alone[out]) { /* of other samples while this one is made */
         lengthen(plan, plan->value[out], 0);
@@ -384,7 +403,7 @@ static void place_values(struct planner *p) {
   }
 }
 
-/* Gradients are made in backward order; a step in place hands its output's gradient on as its input's. */
+/* Gradients are made in backward order; a step in place hands its output's gradient on as its input's, a concat the parts of it. */
 static void place_gradients(struct planner *p) {
   struct br_plan *plan = p->plan;
   int S = plan->n_steps;
@@ -397,7 +416,7 @@ static void place_gradients(struct planner *p) {
       int in = step->inputs[k];
       if (!plan->needs_gradient[in]) continue;
       if (plan->gradient[in] == BR_NO_STORAGE) {
-        bool hand_on = k == 0 && !step->loss && (step->op->flags & BR_OP_IN_PLACE) && p->consumers[in] == 1 && plan->gradient[step->output] != BR_NO_STORAGE;
+        bool hand_on = (plan->slice_of[in] >= 0 || (k == 0 && (step->op->flags & BR_OP_IN_PLACE) && p->consumers[in] == 1)) && !step->loss && plan->gradient[step->output] != BR_NO_STORAGE;
         plan->gradient[in] = hand_on ? plan->gradient[step->output] : new_storage(plan, br_shape_count(&plan->shapes[in]) * sizeof(float), back, back);
       }
       lengthen(plan, plan->gradient[in], back);
@@ -490,7 +509,6 @@ int br_plan_make(struct br_plan *plan, const struct br_graph *graph, const struc
   BR_TRY(br_memory_alloc(nodes, sizeof *plan->slice_of, "plan", &plan->slice_of));
   BR_TRY(br_memory_alloc(nodes, sizeof *plan->slice_at, "plan", &plan->slice_at));
   BR_TRY(br_memory_alloc(nodes, sizeof *plan->saved, "plan", &plan->saved));
-  BR_TRY(br_memory_alloc(nodes, sizeof *plan->relinked, "plan", &plan->relinked));
   BR_TRY(br_memory_alloc(3 * nodes, sizeof *plan->storages, "plan", &plan->storages));
   BR_TRY(set_shapes(plan, options));
   int status = br_memory_alloc(2 * nodes, sizeof *p.consumers, "plan", &p.consumers);
@@ -508,9 +526,10 @@ int br_plan_make(struct br_plan *plan, const struct br_graph *graph, const struc
   if (status == BR_OK) {
     if (options->fuse && options->mode != BR_EXEC_INFER) fuse_inverted_residuals(&p);
     if (options->fuse && p.train) fuse_pools(&p);
-    if (options->fuse && p.train) fuse_concats(&p);
+    if (options->fuse && p.train) fuse_relus(&p);
     find_makers(&p);
     find_slices(&p);
+    if (p.train) find_masks(&p);
     find_early(&p);
     find_bands(&p);
     place_values(&p);
@@ -534,7 +553,6 @@ void br_plan_free(struct br_plan *plan) {
   br_memory_free(plan->slice_of);
   br_memory_free(plan->slice_at);
   br_memory_free(plan->saved);
-  br_memory_free(plan->relinked);
   br_memory_free(plan->storages);
   *plan = (struct br_plan){0};
 }

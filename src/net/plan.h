@@ -19,6 +19,7 @@ struct br_step {
   float alpha;
   bool backward;  /* some gradient passes or is wanted */
   bool loss;
+  bool masked, masks_in; /* as in struct br_op_args */
   bool packed;    /* a group of a prepared net (net/fold.h) */
   int band;       /* steps from here on that run as a band (net/band.h), 0 where none begins */
   int band_rows;  /* rows of its last output at a time */
@@ -46,7 +47,6 @@ struct br_plan {
   int *slice_of;             /* per value: the concat's value that it is made a part of, -1 for none */
   size_t *slice_at;          /* and at which of its channels it begins */
   int *saved;                /* per step */
-  int *relinked;             /* inputs of steps that read other values than their nodes do */
   struct br_storage *storages;
   int n_storages;
   size_t arena_bytes, work_bytes /* of one member */, shared_bytes;

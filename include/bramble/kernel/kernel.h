@@ -65,6 +65,7 @@ void br_prelu_backward(const float *x, const float *alpha, const float *dy, floa
 struct br_epilogue {
   const float *bias;     /* one per column, or NULL */
   const float *residual; /* the shape and leading dimension of the output, or NULL */
+  const float *mask;     /* likewise, for br_gemm without an activation: the output is 0 where it is not above 0 */
   enum br_activation activation;
   float alpha;
 };
@@ -94,6 +95,7 @@ void br_gemm(const struct br_gemm *gemm, struct br_part part, void *work);
 struct br_conv_shape {
   int N, H, W, C, K, R, S, P, Q;
   int stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left, groups;
+  int y_pixel; /* floats from pixel to pixel of y, its residual and its gradient: more than K where they are some channels of a wider tensor (not of a depthwise convolution); 0: K */
 };
 /* Scratch for any of the three functions below, per thread. */
 size_t br_conv_work_bytes(const struct br_conv_shape *shape);
@@ -105,8 +107,8 @@ void br_conv_backward_weight(const struct br_conv_shape *shape, const float *x, 
 
 /* --- sums over rows, batch norm ------------------------------------------------------------------------------------------ */
 
-/* sum[c] = sum over rows of x[r,c]: row r goes to lane r mod 4, each lane adds in row order, then (l0 + l1) + (l2 + l3). */
-void br_column_sum(const float *x, size_t rows, size_t C, float *sum, struct br_part part);
+/* sum[c] = sum over rows of x[r,c], rows `row` floats apart: row r goes to lane r mod 4, each lane adds in row order, then (l0 + l1) + (l2 + l3). */
+void br_column_sum(const float *x, size_t row, size_t rows, size_t C, float *sum, struct br_part part);
 
 /* mean[c] and biased variance var[c] of the columns of x [rows, C]. mean = column sum / rows; var = column sum of
  * (x - mean)^2 (fma) / rows: two passes over data that should be in cache. */
@@ -123,10 +125,8 @@ void br_batchnorm_backward_data(const float *x, const float *dy, size_t rows, si
 /* --- elementwise and broadcast ------------------------------------------------------------------------------------------- */
 
 void br_copy(const float *x, float *y, bool accumulate, size_t n, struct br_part part); /* y (+)= x */
-/* relu of the matrices that a concat of channels joins: y[r,c] = max(x[r,c], 0) in rows of y_row floats; and dx[r,c] (+)= dy[r,c] where y[r,c] > 0, y and dy in
- * rows of y_row floats. */
-void br_relu_join(const float *x, float *y, size_t y_row, size_t rows, size_t C, struct br_part part);
-void br_relu_split(const float *y, const float *dy, size_t y_row, float *dx, bool accumulate, size_t rows, size_t C, struct br_part part);
+/* The gradient of what a relu has made: dy[r,c] = 0 where y[r,c] is not above 0, rows of both `row` floats apart. */
+void br_relu_mask(const float *y, float *dy, size_t row, size_t rows, size_t C, struct br_part part);
 void br_add(const float *a, const float *b, float *y, size_t n, struct br_part part);
 void br_mul(const float *a, const float *b, float *y, bool accumulate, size_t n, struct br_part part);
 void br_scale(const float *x, float factor, float *y, bool accumulate, size_t n, struct br_part part); /* y (+)= factor x */

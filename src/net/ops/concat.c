@@ -57,30 +57,10 @@ static void backward(const struct br_op_args *args, struct br_part part) {
   br_part_range(part, br_shape_count(args->out_shape) / width, 1, &first, &last);
   for (int k = 0; k < args->n_inputs; k++) {
     size_t own = row_floats(&args->in_shape[k], axis);
-    if (args->din[k])
+    if (args->din[k] && args->din[k] != args->dout + at) /* else it is read in its place */
       for (size_t row = first; row < last; row++) br_copy(args->dout + row * width + at, args->din[k] + row * own, args->din_accumulate[k], own, BR_PART_ALL);
     at += own;
   }
 }
 
-/* relu of all inputs, then concat, which the plan makes one step of in training. */
-static void relu_forward(const struct br_op_args *args, struct br_part part) {
-  int axis = axis_of(args->node, args->out_shape);
-  size_t width = row_floats(args->out_shape, axis), rows = br_shape_count(args->out_shape) / width;
-  for (size_t k = 0, at = 0, own; k < (size_t)args->n_inputs; k++, at += own) {
-    own = row_floats(&args->in_shape[k], axis);
-    br_relu_join(args->in[k], args->out + at, width, rows, own, part);
-  }
-}
-
-static void relu_backward(const struct br_op_args *args, struct br_part part) {
-  int axis = axis_of(args->node, args->out_shape);
-  size_t width = row_floats(args->out_shape, axis), rows = br_shape_count(args->out_shape) / width;
-  for (size_t k = 0, at = 0, own; k < (size_t)args->n_inputs; k++, at += own) {
-    own = row_floats(&args->in_shape[k], axis);
-    if (args->din[k]) br_relu_split(args->out + at, args->dout + at, width, args->din[k], args->din_accumulate[k], rows, own, part);
-  }
-}
-
-const struct br_op br_op_relu_concat = {.name = "relu concat", .min_inputs = 1, .max_inputs = 64, .flags = BR_OP_BACKWARD_OUT, .forward = relu_forward, .backward = relu_backward};
 const struct br_op br_op_concat = {.name = "concat", .min_inputs = 1, .max_inputs = 64, .attributes = {{"axis", BR_ATTRIBUTE_NUMBERS, -1, 1, BR_MAX_RANK - 1, 1, NULL}}, .shape = shape, .forward = forward, .backward = backward};

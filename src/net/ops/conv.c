@@ -49,15 +49,32 @@ static size_t work_bytes(const struct br_op_args *args) {
 
 static void forward(const struct br_op_args *args, struct br_part part) {
   struct br_conv_shape s = br_op_conv_shape(args->node, &args->in_shape[0], args->out_shape);
+  s.y_pixel = (int)args->out_pixel;
   struct br_epilogue epilogue = {.bias = has_bias(args->node) ? args->param[1] : NULL, .activation = (enum br_activation)args->activation, .alpha = args->activation_alpha};
   br_conv_forward(&s, args->in[0], args->param[0], args->out, &epilogue, part, args->work);
 }
 
+/* A product of each pixel's channels, whose gradient can be masked as it is made. */
+static void backward_masked(const struct br_op_args *args, const struct br_conv_shape *s, struct br_part part) {
+  const size_t C = (size_t)s->C, K = (size_t)s->K;
+  const struct br_gemm g = {.M = br_shape_rows(args->out_shape), .N = C, .K = K, .A = args->dout, .lda = args->out_pixel, .B = args->param[0], .ldb = K, .trans_b = true, .C = args->din[0], .ldc = C, .epilogue.mask = args->in[0]};
+  br_gemm(&g, part, args->work);
+}
+
 static void backward(const struct br_op_args *args, struct br_part part) {
   struct br_conv_shape s = br_op_conv_shape(args->node, &args->in_shape[0], args->out_shape);
+  const size_t rows = br_shape_rows(args->out_shape);
+  s.y_pixel = (int)args->out_pixel;
+  if (args->activation && !args->masked) {
+    br_relu_mask(args->out, args->dout, args->out_pixel, rows, (size_t)s.K, part);
+    br_barrier_wait(args->barrier, part.count);
+  }
   if (args->dparam[0]) br_conv_backward_weight(&s, args->in[0], args->dout, args->dparam[0], part, args->work);
-  if (has_bias(args->node) && args->dparam[1]) br_column_sum(args->dout, br_shape_rows(args->out_shape), (size_t)s.K, args->dparam[1], part);
-  if (args->din[0]) br_conv_backward_data(&s, args->dout, args->param[0], args->din[0], args->din_accumulate[0], part, args->work);
+  if (has_bias(args->node) && args->dparam[1]) br_column_sum(args->dout, args->out_pixel, rows, (size_t)s.K, args->dparam[1], part);
+  if (args->din[0] && args->masks_in)
+    backward_masked(args, &s, part);
+  else if (args->din[0])
+    br_conv_backward_data(&s, args->dout, args->param[0], args->din[0], args->din_accumulate[0], part, args->work);
 }
 
 static double macs(const struct br_node *node, const struct br_shape *in) {

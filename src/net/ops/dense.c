@@ -38,7 +38,7 @@ static void backward(const struct br_op_args *args, struct br_part part) {
   size_t M = br_shape_rows(args->out_shape), N = (size_t)br_shape_channels(args->out_shape), K = (size_t)br_shape_channels(&args->in_shape[0]);
   if (args->dparam[0])
     br_gemm(&(struct br_gemm){.M = K, .N = N, .K = M, .A = args->in[0], .lda = K, .trans_a = true, .B = args->dout, .ldb = N, .C = args->dparam[0], .ldc = N}, part, args->work);
-  if (has_bias(args->node) && args->dparam[1]) br_column_sum(args->dout, M, N, args->dparam[1], part);
+  if (has_bias(args->node) && args->dparam[1]) br_column_sum(args->dout, N, M, N, args->dparam[1], part);
   if (args->din[0])
     br_gemm(&(struct br_gemm){.M = M, .N = K, .K = N, .A = args->dout, .lda = N, .B = args->param[0], .ldb = N, .trans_b = true, .C = args->din[0], .ldc = K, .accumulate = args->din_accumulate[0]}, part,
             args->work);

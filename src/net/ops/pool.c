@@ -40,6 +40,7 @@ static size_t argmax_bytes(const struct br_op_args *args) { return br_shape_coun
 
 static void max_forward(const struct br_op_args *args, struct br_part part) {
   struct br_pool_shape s = pool_shape(args, false);
+  s.relu = args->masks_in; /* then nothing goes back to what is 0 */
   br_maxpool_forward(&s, args->in[0], args->out, args->mode == BR_RUN_TRAIN ? args->saved : NULL, part);
 }
 
@@ -48,15 +49,9 @@ static void max_backward(const struct br_op_args *args, struct br_part part) {
   if (args->din[0]) br_maxpool_backward(&s, args->saved, args->dout, args->din[0], args->din_accumulate[0], part);
 }
 
-bool br_relu_maxpool_fits(const struct br_node *node) {
+bool br_maxpool_masks(const struct br_node *node) {
   const struct br_value *kernel = br_node_value(node, "kernel");
   return br_value_int(kernel, 0) * br_value_int(kernel, 1) <= BR_POOL_NONE;
-}
-
-static void relu_max_forward(const struct br_op_args *args, struct br_part part) {
-  struct br_pool_shape s = pool_shape(args, false);
-  s.relu = true;
-  br_maxpool_forward(&s, args->in[0], args->out, args->saved, part);
 }
 
 static bool counts_padding(const struct br_op_args *args) { return br_node_value(args->node, "countpadding")->v[0] != 0; }
@@ -92,7 +87,5 @@ static void global_backward(const struct br_op_args *args, struct br_part part) 
   {"kernel", BR_ATTRIBUTE_NUMBERS, NAN, 1, 1000, 2, NULL}, {"stride", BR_ATTRIBUTE_NUMBERS, 0, 1, 1000, 2, NULL}, {"padding", BR_ATTRIBUTE_PADDING, 0, 0, 1000, 4, NULL}, {"ceil", BR_ATTRIBUTE_BOOL, 0, 0, 1, 1, NULL}
 
 const struct br_op br_op_maxpool = {.name = "maxpool", .min_inputs = 1, .max_inputs = 1, .attributes = {WINDOW}, .shape = shape, .saved_bytes = argmax_bytes, .forward = max_forward, .backward = max_backward};
-/* relu and the maxpool behind it, which the plan makes one step of in training; the node is the maxpool. */
-const struct br_op br_op_relu_maxpool = {.name = "relu maxpool", .min_inputs = 1, .max_inputs = 1, .saved_bytes = argmax_bytes, .forward = relu_max_forward, .backward = max_backward};
 const struct br_op br_op_avgpool = {.name = "avgpool", .min_inputs = 1, .max_inputs = 1, .attributes = {WINDOW, {"countpadding", BR_ATTRIBUTE_BOOL, 1, 0, 1, 1, NULL}}, .shape = shape, .forward = avg_forward, .backward = avg_backward};
 const struct br_op br_op_globalpool = {.name = "globalpool", .min_inputs = 1, .max_inputs = 1, .shape = global_shape, .forward = global_forward, .backward = global_backward};
