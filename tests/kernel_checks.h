@@ -281,10 +281,11 @@ static void check_conv_backward_data(void) {
 static void check_conv_backward_weight(void) {
   struct br_conv_shape d = any_wide_conv();
   float *x = input(x_size(&d), 1), *dy = input(y_size(&d), 1);
+  bool accumulate = coin();
   struct pair dw = output(w_size(&d));
   void *work = work_of(table->conv_work_bytes(&d));
-  br__kernels_reference.conv_backward_weight(&d, x, dy, dw.want, BR_PART_ALL, NULL);
-  IN_PARTS(table->conv_backward_weight(&d, x, dy, dw.got, part, work));
+  br__kernels_reference.conv_backward_weight(&d, x, dy, dw.want, accumulate, BR_PART_ALL, NULL);
+  IN_PARTS(table->conv_backward_weight(&d, x, dy, dw.got, accumulate, part, work));
   same("dw", dw);
 }
 
@@ -297,6 +298,15 @@ static void check_column_sum(void) {
   br__kernels_reference.column_sum(x, row, rows, C, sum.want, BR_PART_ALL);
   IN_PARTS(table->column_sum(x, row, rows, C, sum.got, part));
   same("sum", sum);
+}
+
+static void check_column_lanes(void) {
+  size_t rows = any_size(), C = any_size() * (below(4) == 0 ? 5 : 1), before = any_size();
+  float *x = input(rows * C, 1);
+  struct pair lanes = output(4 * C);
+  br__kernels_reference.column_lanes(x, rows, C, before, lanes.want, BR_PART_ALL);
+  IN_PARTS(table->column_lanes(x, rows, C, before, lanes.got, part));
+  same("lanes", lanes);
 }
 
 static void check_batchnorm_stats(void) {

@@ -229,13 +229,18 @@ static const char *const pools =
     "c3 = conv p1 out=18 kernel=3 padding=1\nr3 = relu c3\np3 = maxpool r3 kernel=2x1\nc4 = conv p2 out=6 kernel=3 padding=1\nr4 = relu c4\np4 = maxpool r4 kernel=2 stride=1\nc5 = conv p3 out=6 kernel=2\n"
     "r5 = relu c5\np5 = maxpool r5 kernel=3\nv4 = globalpool p4\nv5 = globalpool p5\nv6 = globalpool r5\na = add v4 v5\nb = add a v6\nf = flatten b";
 
-/* Concats of relus, which training runs as one step: of two, of three in front of a maxpool, of rows; and two that stay as they are: one whose relu has
- * another reader, one of a sum and a convolution. */
+/* Concats of relus on convolutions, which are made and have their gradients in place: of two, with three readers; of three in front of a maxpool, which masks
+ * their gradient; and others: one of rows, one whose relu has another reader, one of a sum and a convolution. */
 static const char *const fires =
     "x = input 8 6 3\ns1 = conv x out=5\nt1 = relu s1\na1 = conv t1 out=7\nb1 = relu a1\nc1 = conv t1 out=18 kernel=3 padding=1\nd1 = relu c1\nf1 = concat b1 d1\n"
     "a2 = conv f1 out=4\nb2 = relu a2\nc2 = conv f1 out=33\nd2 = relu c2\ne2 = conv f1 out=1\ng2 = relu e2\nf2 = concat g2 d2 b2\nm2 = maxpool f2 kernel=3 stride=2 ceil=yes\n"
     "a3 = conv m2 out=6\nb3 = relu a3\nc3 = conv m2 out=6\nd3 = relu c3\nf3 = concat b3 d3\na4 = conv f3 out=6\nb4 = relu a4\nc4 = add b4 b3\nd4 = conv f3 out=2\nf4 = concat c4 d4\n"
     "a5 = conv f4 out=6\nb5 = relu a5\nc5 = conv f4 out=6\nd5 = relu c5\nf5 = concat b5 d5 axis=1\nv = globalpool f5\nf = flatten v";
+
+/* The same of large pictures, in bands: windows that overlap and hang over the edge, few channels, pixels that no window reaches. */
+static const char *const bands =
+    "x = input 90 120 2\nc1 = conv x out=67 kernel=3 padding=1x0\nr1 = relu c1\np1 = maxpool r1 kernel=3 stride=2 ceil=yes\nc2 = conv x out=11 kernel=4x5 padding=2 bias=no\nr2 = relu c2\n"
+    "p2 = maxpool r2 kernel=4x2 stride=3x2\nv1 = globalpool p1\nv2 = globalpool p2\nv = concat v1 v2\nf = flatten v";
 
 struct fixture {
   struct br_graph *graph;
@@ -292,8 +297,8 @@ static void check_same_bits(struct fixture *f, const char *text) {
 static void test_same_bits(void **state) {
   (void)state;
   struct fixture f;
-  const char *const nets[] = {mixed, blocks, pools, fires};
-  for (int k = 0; k < 4; k++) {
+  const char *const nets[] = {mixed, blocks, pools, bands, fires};
+  for (int k = 0; k < 5; k++) {
     f = fixture_open(nets[k], 5);
     f.run.label = f.label;
     check_same_bits(&f, nets[k]);

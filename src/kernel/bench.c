@@ -182,7 +182,7 @@ int br_bench_machine(double seconds, void (*row)(void *arg, const struct br_benc
 static void run_gemm(struct bench *k) { k->kernels->gemm(&k->gemm, BR_PART_ALL, k->work); }
 static void run_conv_forward(struct bench *k) { k->kernels->conv_forward(&k->conv, k->a, k->b, k->c, NULL, BR_PART_ALL, k->work); }
 static void run_conv_data(struct bench *k) { k->kernels->conv_backward_data(&k->conv, k->a, k->b, k->c, false, BR_PART_ALL, k->work); }
-static void run_conv_weight(struct bench *k) { k->kernels->conv_backward_weight(&k->conv, k->a, k->b, k->c, BR_PART_ALL, k->work); }
+static void run_conv_weight(struct bench *k) { k->kernels->conv_backward_weight(&k->conv, k->a, k->b, k->c, false, BR_PART_ALL, k->work); }
 static void run_stats(struct bench *k) { k->kernels->batchnorm_stats(k->a, k->rows, k->channels, k->c, k->c + k->channels, BR_PART_ALL); }
 static void run_norm(struct bench *k) { k->kernels->batchnorm_forward(k->a, k->rows, k->channels, k->b, k->b, k->b, BR_ACTIVATION_RELU6, k->c, BR_PART_ALL); }
 static void run_relu(struct bench *k) { k->kernels->activation_forward(BR_ACTIVATION_RELU, 0, k->a, k->c, k->rows * k->channels, BR_PART_ALL); }

@@ -252,7 +252,7 @@ void br_ref_conv_backward_data(const struct br_conv_shape *d, const float *dy, c
   }
 }
 
-void br_ref_conv_backward_weight(const struct br_conv_shape *d, const float *x, const float *dy, float *dw, struct br_part part, void *work) {
+void br_ref_conv_backward_weight(const struct br_conv_shape *d, const float *x, const float *dy, float *dw, bool accumulate, struct br_part part, void *work) {
   size_t first, last;
   int Cg = d->C / d->groups, Kg = d->K / d->groups;
   (void)work;
@@ -261,7 +261,7 @@ void br_ref_conv_backward_weight(const struct br_conv_shape *d, const float *x, 
     for (int s = 0; s < d->S; s++)
       for (int c = 0; c < Cg; c++)
         for (int k = (int)first; k < (int)last; k++) {
-          float sum = 0;
+          float sum = accumulate ? dw[weight(d, r, s, c, k)] : 0;
           for (int n = 0; n < d->N; n++)
             for (int p = 0; p < d->P; p++)
               for (int q = 0; q < d->Q; q++)
@@ -280,6 +280,13 @@ void br_ref_column_sum(const float *x, size_t row, size_t rows, size_t C, float 
     for (size_t r = 0; r < rows; r++) lane[r % 4] += x[r * row + c];
     sum[c] = lanes_sum(lane);
   }
+}
+
+void br_ref_column_lanes(const float *x, size_t rows, size_t C, size_t before, float *lanes, struct br_part part) {
+  size_t first, last;
+  br_part_range(part, C, 1, &first, &last);
+  for (size_t r = 0; r < rows; r++)
+    for (size_t c = first; c < last; c++) lanes[(before + r) % 4 * C + c] += x[r * C + c];
 }
 
 void br_ref_batchnorm_stats(const float *x, size_t rows, size_t C, float *mean, float *var, struct br_part part) {
@@ -680,7 +687,7 @@ void br_ref_inverted_residual_backward(const struct br_inverted_residual *b, str
   scales(b->gamma2, b->var2, b->eps, o.E, o.scale, o.inv_std);
   br_ref_batchnorm_backward_sums(o.h2, o.d2, o.outer, o.E, b->mean2, o.inv_std, b->gamma2, b->beta2, BR_ACTIVATION_RELU6, b->dgamma2, b->dbeta2, BR_PART_ALL);
   br_ref_batchnorm_backward_data(o.h2, o.d2, o.outer, o.E, b->mean2, o.inv_std, b->gamma2, b->beta2, BR_ACTIVATION_RELU6, b->dgamma2, b->dbeta2, o.d2, false, BR_PART_ALL);
-  br_ref_conv_backward_weight(&b->depthwise, b->expand ? o.a1 : b->x, o.d2, b->dw_depthwise, BR_PART_ALL, NULL);
+  br_ref_conv_backward_weight(&b->depthwise, b->expand ? o.a1 : b->x, o.d2, b->dw_depthwise, false, BR_PART_ALL, NULL);
   if (!b->expand) {
     br_ref_conv_backward_data(&b->depthwise, o.d2, b->w_depthwise, b->dx, b->accumulate_dx, BR_PART_ALL, NULL);
     return;

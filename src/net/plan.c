@@ -4,6 +4,7 @@
 #include "net/prepared.h"
 #include "net/ops/activation.h"
 #include "net/ops/conv_pool.h"
+#include "net/ops/pool.h"
 
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-extern const struct br_op br_op_crossentropy, br_op_softmax, br_op_batchnorm, br_op_conv, br_op_dense, br_op_inverted_residual, br_op_concat, br_op_conv_pool, br_op_relu, br_op_maxpool;
+extern const struct br_op br_op_crossentropy, br_op_softmax, br_op_batchnorm, br_op_conv, br_op_dense, br_op_inverted_residual, br_op_concat, br_op_conv_pool, br_op_conv_maxpool, br_op_relu, br_op_maxpool;
 
 #define BAND_VALUE_BYTES ((size_t)512 << 10) /* a value as large as this leaves a near cache before it is read */
 
@@ -105,16 +106,19 @@ static bool only_reader(const struct planner *p, int s) {
   return s + 1 < p->plan->n_steps && p->consumers[step[0].output] == 1 && step[1].inputs[0] == step[0].output && step[0].output != p->plan->graph->output;
 }
 
-/* Small convolutions with the relu and the maxpool behind them become one step, where the nodes lie one behind the other. */
+/* A convolution with the relu and the maxpool behind it becomes one step where the nodes lie one behind the other and it fits. */
 static void fuse_pools(struct planner *p) {
   struct br_plan *plan = p->plan;
   int kept = 0;
   for (int s = 0; s < plan->n_steps;) {
     struct br_step *at = &plan->steps[s], step = *at;
     int n = 1;
-    if (at[0].op == &br_op_conv && only_reader(p, s) && at[1].op == &br_op_relu && only_reader(p, s + 1) && at[2].op == &br_op_maxpool && at[1].node == at[0].node + 1 &&
-        at[2].node == at[0].node + 2 && br_conv_pool_fits(at[0].node, &plan->shapes[at[0].inputs[0]])) {
-      step.op = &br_op_conv_pool, n = 3;
+    if (at[0].op == &br_op_conv && only_reader(p, s) && at[1].op == &br_op_relu && only_reader(p, s + 1) && at[2].op == &br_op_maxpool && at[1].node == at[0].node + 1 && at[2].node == at[0].node + 2) {
+      const int in = at[0].inputs[0];
+      if (br_conv_pool_fits(at[0].node, &plan->shapes[in]))
+        step.op = &br_op_conv_pool, n = 3;
+      else if (!plan->needs_gradient[in] && br_conv_maxpool_fits(at[0].node, &plan->shapes[in]))
+        step.op = &br_op_conv_maxpool, n = 3;
     }
     step.output = at[n - 1].output;
     plan->steps[kept++] = step;

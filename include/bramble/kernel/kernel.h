@@ -102,13 +102,15 @@ size_t br_conv_work_bytes(const struct br_conv_shape *shape);
 void br_conv_forward(const struct br_conv_shape *shape, const float *x, const float *w, float *y, const struct br_epilogue *epilogue, struct br_part part, void *work);
 /* dx (+)= gradient. Chain per dx element: r, s ascending, k ascending within. */
 void br_conv_backward_data(const struct br_conv_shape *shape, const float *dy, const float *w, float *dx, bool accumulate, struct br_part part, void *work);
-/* dw = gradient (not accumulated). Chain per dw element: output pixels n, p, q ascending. */
-void br_conv_backward_weight(const struct br_conv_shape *shape, const float *x, const float *dy, float *dw, struct br_part part, void *work);
+/* dw = gradient, or its chain goes on from the old dw. Chain per dw element: output pixels n, p, q ascending. */
+void br_conv_backward_weight(const struct br_conv_shape *shape, const float *x, const float *dy, float *dw, bool accumulate, struct br_part part, void *work);
 
 /* --- sums over rows, batch norm ------------------------------------------------------------------------------------------ */
 
 /* sum[c] = sum over rows of x[r,c], rows `row` floats apart: row r goes to lane r mod 4, each lane adds in row order, then (l0 + l1) + (l2 + l3). */
 void br_column_sum(const float *x, size_t row, size_t rows, size_t C, float *sum, struct br_part part);
+/* The lanes [4][C] of such a sum whose rows come in pieces: those of x follow `before` others, rows C floats apart. */
+void br_column_lanes(const float *x, size_t rows, size_t C, size_t before, float *lanes, struct br_part part);
 
 /* mean[c] and biased variance var[c] of the columns of x [rows, C]. mean = column sum / rows; var = column sum of
  * (x - mean)^2 (fma) / rows: two passes over data that should be in cache. */

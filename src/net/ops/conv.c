@@ -69,7 +69,7 @@ static void backward(const struct br_op_args *args, struct br_part part) {
     br_relu_mask(args->out, args->dout, args->out_pixel, rows, (size_t)s.K, part);
     br_barrier_wait(args->barrier, part.count);
   }
-  if (args->dparam[0]) br_conv_backward_weight(&s, args->in[0], args->dout, args->dparam[0], part, args->work);
+  if (args->dparam[0]) br_conv_backward_weight(&s, args->in[0], args->dout, args->dparam[0], false, part, args->work);
   if (has_bias(args->node) && args->dparam[1]) br_column_sum(args->dout, args->out_pixel, rows, (size_t)s.K, args->dparam[1], part);
   if (args->din[0] && args->masks_in)
     backward_masked(args, &s, part);

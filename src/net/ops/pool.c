@@ -1,7 +1,7 @@
 /* maxpool, avgpool x kernel= [stride= padding= ceil=]: the largest or the mean value of each window; globalpool x: the mean of each picture's
  * channel, one pixel left. */
 #include "net/op.h"
-#include "net/ops/conv_pool.h"
+#include "net/ops/pool.h"
 #include "net/ops/window.h"
 
 #include <bramble/base/error.h>
@@ -27,13 +27,17 @@ static int shape(struct br_inference *inference) {
   return BR_OK;
 }
 
-static struct br_pool_shape pool_shape(const struct br_op_args *args, bool count_include_pad) {
-  const struct br_shape *in = &args->in_shape[0], *out = args->out_shape;
+struct br_pool_shape br_op_pool_shape(const struct br_node *node, const struct br_shape *in, const struct br_shape *out) {
   struct br_window w;
-  br_window_find(args->node, in->d[1], in->d[2], &w);
+  br_window_find(node, in->d[1], in->d[2], &w);
   return (struct br_pool_shape){.N = in->d[0], .H = in->d[1], .W = in->d[2], .C = in->d[3], .R = w.kernel[0], .S = w.kernel[1], .P = out->d[1], .Q = out->d[2],
-                                .stride_h = w.stride[0], .stride_w = w.stride[1], .pad_top = w.before[0], .pad_left = w.before[1], .pad_bottom = w.after[0], .pad_right = w.after[1],
-                                .count_include_pad = count_include_pad};
+                                .stride_h = w.stride[0], .stride_w = w.stride[1], .pad_top = w.before[0], .pad_left = w.before[1], .pad_bottom = w.after[0], .pad_right = w.after[1]};
+}
+
+static struct br_pool_shape pool_shape(const struct br_op_args *args, bool count_include_pad) {
+  struct br_pool_shape shape = br_op_pool_shape(args->node, &args->in_shape[0], args->out_shape);
+  shape.count_include_pad = count_include_pad;
+  return shape;
 }
 
 static size_t argmax_bytes(const struct br_op_args *args) { return br_shape_count(args->out_shape); }
