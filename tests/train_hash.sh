@@ -68,6 +68,11 @@ on 2 --balance auto
 killed
 case_of 'lenet, adam, ema, clip' lenet --limit 200 --epochs 1 --optimiser adam --lr 0.001 --ema 0.9 --clip 1 --augment flip,crop:4 --class-weights balanced
 on 3 --threads 2
+case_of 'mobilenetv2, muon' mobilenetv2 --width 0.25 --input 32 --batch 24 --micro-batch 4 --limit 72 --epochs 1 --optimiser muon --bn-recalibrate 0
+on 3 --threads 2
+on 1 --threads 3
+case_of 'lenet, muon, averaged weights' lenet --limit 96 --epochs 1 --batch 8 --micro-batch 4 --optimiser muon --sync weights --workers 3 --every 2
+on 2 --threads 2
 case_of mobilenetv2 mobilenetv2 --width 0.25 --input 32 --batch 12 --micro-batch 4 --limit 60 --epochs 2 --bn-recalibrate 16
 for n in 2 3 4 5 7; do on $n --threads 1; done
 for t in 2 3; do on 1 --threads $t; done

@@ -202,7 +202,7 @@ void br_learner_update(struct br_learner *learner, struct br_barrier *barrier, i
   br_barrier_wait(barrier, part.count);
   if (part.index == 0) learner->update = br_optimiser_begin(learner->optimiser, learner->gradient, lr);
   br_barrier_wait(barrier, part.count);
-  br_optimiser_apply(learner->optimiser, &learner->update, learner->trained, learner->gradient, part);
+  br_optimiser_apply(learner->optimiser, &learner->update, learner->trained, learner->gradient, barrier, part);
 }
 
 /* The gradients of the last units are still there when a step is found bad. */

@@ -2,6 +2,8 @@
  * order of the block, so that threads and ranks cannot be seen in it. */
 #include "train/optimiser.h"
 
+#include "train/muon.h"
+
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
 #include <bramble/kernel/kernel.h>
@@ -21,17 +23,26 @@ size_t br_optimiser_state_floats(const struct br_graph *graph, const struct br_o
   return (size_t)moments(options->kind, options->momentum) * graph->trained_floats;
 }
 
-int br_optimiser_open(struct br_optimiser *optimiser, const struct br_graph *graph, const struct br_optimiser_options *options, const bool *frozen) {
+static size_t work_bytes(const struct br_graph *graph, const struct br_optimiser_options *options, int threads) { return options->kind == BR_OPTIMISER_MUON ? br_muon_work_bytes(graph, threads) : 0; }
+
+size_t br_optimiser_bytes(const struct br_graph *graph, const struct br_optimiser_options *options, int threads) {
+  return sizeof(float) * br_optimiser_state_floats(graph, options) + work_bytes(graph, options, threads);
+}
+
+int br_optimiser_open(struct br_optimiser *optimiser, const struct br_graph *graph, const struct br_optimiser_options *options, const bool *frozen, int threads) {
   *optimiser = (struct br_optimiser){.graph = graph, .options = *options, .frozen = frozen, .n_moments = moments(options->kind, options->momentum)};
+  const size_t work = work_bytes(graph, options, threads);
+  if (work > 0) BR_TRY(br_memory_alloc(work, 1, "optimiser scratch", &optimiser->work));
   return br_memory_alloc(br_optimiser_state_floats(graph, options), sizeof(float), "optimiser state", &optimiser->state);
 }
 
 void br_optimiser_close(struct br_optimiser *optimiser) {
   br_memory_free(optimiser->state);
+  br_memory_free(optimiser->work);
   *optimiser = (struct br_optimiser){0};
 }
 
-static double square_sum(const float *x, size_t n) {
+double br_square_sum(const float *x, size_t n) {
   double lane[4] = {0};
   for (size_t i = 0; i < n; i++) lane[i % 4] = lane[i % 4] + (double)x[i] * x[i];
   return (lane[0] + lane[1]) + (lane[2] + lane[3]);
@@ -41,7 +52,7 @@ struct br_update br_optimiser_begin(struct br_optimiser *optimiser, const float 
   struct br_update update = {lr, 1};
   optimiser->step++;
   if (optimiser->options.clip > 0) {
-    double norm = sqrt(square_sum(gradient, optimiser->graph->trained_floats));
+    double norm = sqrt(br_square_sum(gradient, optimiser->graph->trained_floats));
     if (norm > optimiser->options.clip) update.factor = (float)(optimiser->options.clip / norm);
   }
   return update;
@@ -57,7 +68,7 @@ static float correction(float beta, uint32_t t) {
 
 /* LARS (You et al. 2017): the step of each weight tensor is scaled to its norm. */
 static void lars(const struct br_optimiser_options *o, const struct br_update *update, float *w, float *g, float *v, size_t n, float decay, struct br_part part) {
-  double w_norm = sqrt(square_sum(w, n)), g_norm = sqrt(square_sum(g, n));
+  double w_norm = sqrt(br_square_sum(w, n)), g_norm = sqrt(br_square_sum(g, n));
   float trust = decay > 0 && w_norm > 0 && g_norm > 0 ? (float)(0.001 * w_norm / (g_norm + decay * w_norm)) : 1;
   br_sgd_step(&(struct br_sgd){update->lr * trust, o->momentum, decay, o->nesterov}, w, g, v, n, part);
 }
@@ -94,7 +105,7 @@ static void lamb(const struct br_optimiser *optimiser, float lr, float *w, float
   for (size_t i = 0; i < n; i++) w[i] -= step * g[i];
 }
 
-/* Tensor-wise optimisers read the whole tensor, so one thread owns it; the others split every tensor. */
+/* LARS and LAMB read the whole tensor, so one thread owns it; the others split every tensor, as Muon does its matrices. */
 static bool owns(enum br_optimiser_kind kind, int param, struct br_part *part) {
   if (kind != BR_OPTIMISER_LAMB && kind != BR_OPTIMISER_LARS) return true;
   bool mine = param % part->count == part->index;
@@ -102,21 +113,23 @@ static bool owns(enum br_optimiser_kind kind, int param, struct br_part *part) {
   return mine;
 }
 
-void br_optimiser_apply(const struct br_optimiser *optimiser, const struct br_update *update, float *weights, float *gradient, struct br_part part) {
+void br_optimiser_apply(const struct br_optimiser *optimiser, const struct br_update *update, float *weights, float *gradient, struct br_barrier *barrier, struct br_part part) {
   const struct br_graph *graph = optimiser->graph;
   const struct br_optimiser_options *o = &optimiser->options;
   for (int p = 0; p < graph->n_params; p++) {
     const struct br_param *param = &graph->params[p];
     struct br_part mine = part;
-    if (param->statistic || (optimiser->frozen && optimiser->frozen[p]) || !owns(o->kind, p, &mine)) continue;
+    const enum br_optimiser_kind kind = o->kind == BR_OPTIMISER_MUON && !br_muon_takes(param) ? BR_OPTIMISER_LAMB : o->kind;
+    if (param->statistic || (optimiser->frozen && optimiser->frozen[p]) || !owns(kind, p, &mine)) continue;
     float *w = weights + param->offset, *g = gradient + param->offset, decay = param->decay || o->decay_all ? o->weight_decay : 0;
     float *m = optimiser->n_moments > 0 ? optimiser->state + param->offset : NULL, *v = optimiser->n_moments > 1 ? m + graph->trained_floats : NULL;
     size_t n = param->count;
     if (update->factor != 1) br_scale(g, update->factor, g, false, n, mine);
-    switch (o->kind) {
+    switch (kind) {
       case BR_OPTIMISER_SGD: br_sgd_step(&(struct br_sgd){update->lr, o->momentum, decay, o->nesterov}, w, g, m, n, mine); break;
       case BR_OPTIMISER_LARS: lars(o, update, w, g, m, n, decay, mine); break;
       case BR_OPTIMISER_RMSPROP: rmsprop(o, update->lr, w, g, m, v, n, decay, mine); break;
+      case BR_OPTIMISER_MUON: br_muon_step(&(struct br_muon){update->lr, o->momentum, decay, barrier, optimiser->work}, param, w, g, m, mine); break;
       case BR_OPTIMISER_LAMB: lamb(optimiser, update->lr, w, g, m, v, n, decay, param->decay); break;
       case BR_OPTIMISER_ADAM:
       case BR_OPTIMISER_ADAMW: {

@@ -10,20 +10,27 @@ struct br_optimiser {
   const bool *frozen;
   float *state;   /* first and second moments, each a block of graph->trained_floats */
   int n_moments;  /* 0, 1 or 2 */
+  void *work;     /* muon's scratch; NULL for the others */
   uint32_t step;  /* updates done */
 };
 
-int br_optimiser_open(struct br_optimiser *optimiser, const struct br_graph *graph, const struct br_optimiser_options *options, const bool *frozen);
+/* `threads`: of the teams that will apply it, at most. */
+int br_optimiser_open(struct br_optimiser *optimiser, const struct br_graph *graph, const struct br_optimiser_options *options, const bool *frozen, int threads);
 void br_optimiser_close(struct br_optimiser *optimiser);
 size_t br_optimiser_state_floats(const struct br_graph *graph, const struct br_optimiser_options *options);
+/* State and scratch. */
+size_t br_optimiser_bytes(const struct br_graph *graph, const struct br_optimiser_options *options, int threads);
 
 /* Before an update, by one thread: counts the step, and where clipping is on finds the factor that brings the gradient's norm (double, one chain) down. */
 struct br_update {
   float lr, factor; /* factor: multiplies the gradient */
 };
 struct br_update br_optimiser_begin(struct br_optimiser *optimiser, const float *gradient, float lr);
-/* The update itself, by every thread of a team with its part. */
-void br_optimiser_apply(const struct br_optimiser *optimiser, const struct br_update *update, float *weights, float *gradient, struct br_part part);
+/* The update itself, by every thread of a team with its part; they may meet at the barrier. */
+void br_optimiser_apply(const struct br_optimiser *optimiser, const struct br_update *update, float *weights, float *gradient, struct br_barrier *barrier, struct br_part part);
+
+/* Sum of squares in double: four chains, x[i] in chain i mod 4. */
+double br_square_sum(const float *x, size_t n);
 
 /* Learning rate of optimiser step `step` (0 the first) when an epoch has `steps_per_epoch`. */
 float br_schedule_lr(const struct br_schedule_options *schedule, int64_t step, int64_t steps_per_epoch, int epochs);

@@ -53,7 +53,7 @@ static int add_workers(const struct br_plan_request *request, struct br_train_pl
   uint64_t samples = br_dataset_info(request->train_data)->count;
   int taking = br_workers_in_round(o), groups;
   int64_t mine = largest_share(taking, request->ranks, o->speed);
-  size_t state = sizeof(float) * br_optimiser_state_floats(graph, &o->optimiser), copy = sizeof(float) * (graph->trained_floats + graph->statistic_floats);
+  size_t state = br_optimiser_bytes(graph, &o->optimiser, request->threads), copy = sizeof(float) * (graph->trained_floats + graph->statistic_floats);
   BR_TRY(add_crew(request, BR_EXEC_TRAIN, o->frozen, mine, plan, &groups));
   plan->bytes[BR_PLAN_WEIGHTS] += (size_t)groups * copy;
   plan->bytes[BR_PLAN_GRADIENTS] += (size_t)groups * sizeof(float) * graph->trained_floats;
@@ -90,7 +90,7 @@ static int add_gradients(const struct br_plan_request *request, struct br_train_
   if (br_loader_is_costly(request->train)) plan->bytes[BR_PLAN_LOADER] += br_loader_stream_bytes(request->train, o->micro_batch, br_feed_depth(groups));
   plan->bytes[BR_PLAN_GRADIENTS] += sizeof(float) * graph->trained_floats;
   plan->bytes[BR_PLAN_SUMS] += br_step_sums_bytes(graph) + (o->reduce == BR_REDUCE_FIXED32 ? br_fixed32_bytes(graph) : 0);
-  plan->bytes[BR_PLAN_OPTIMISER] += sizeof(float) * br_optimiser_state_floats(graph, &o->optimiser);
+  plan->bytes[BR_PLAN_OPTIMISER] += br_optimiser_bytes(graph, &o->optimiser, request->threads);
   int64_t at_once = (int64_t)groups * request->ranks;
   plan->side_by_side = at_once < per_step ? at_once : per_step;
   plan->sum_early = early_share(graph->trained_floats);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const br_optimiser_words[] = {"sgd", "adam", "adamw", "lars", "lamb", "rmsprop", NULL};
+const char *const br_optimiser_words[] = {"sgd", "adam", "adamw", "lars", "lamb", "rmsprop", "muon", NULL};
 const char *const br_schedule_words[] = {"constant", "step", "cosine", "onecycle", NULL};
 const char *const br_sync_words[] = {"gradients", "weights", "fedavg", NULL};
 const char *const br_reduce_words[] = {"exact", "float", "fixed32", NULL};

@@ -141,7 +141,7 @@ static int open_gradients(struct trainer *t) {
   t->units = (int64_t)(br_dataset_info(t->train_data)->count / (uint64_t)o->micro_batch);
   warn_idle_ranks(t, units_per_step(t), "units a step", "a smaller --micro-batch or a larger --batch gives them work");
   br_place_units(units_per_step(t), br_comm_size(t->comm), o->speed, br_comm_rank(t->comm), &mine_first, &mine_last);
-  BR_TRY(br_comm_agree(t->comm, br_optimiser_open(&t->optimiser, graph, &o->optimiser, o->frozen)));
+  BR_TRY(br_comm_agree(t->comm, br_optimiser_open(&t->optimiser, graph, &o->optimiser, o->frozen, br_team_count(t->team))));
   BR_TRY(br_learner_open(&t->learner, t->comm, graph, o, &t->optimiser, t->model->trained, t->model->statistics));
   return br_crew_open(&t->crew, t->team, t->train, graph, BR_EXEC_TRAIN, o->frozen, o->micro_batch, o->balance ? units_per_step(t) : mine_last - mine_first);
 }

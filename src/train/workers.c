@@ -56,7 +56,7 @@ static int open_group(struct br_workers *w, int g) {
   const struct br_graph *graph = w->graph;
   BR_TRY(br_memory_alloc(graph->trained_floats, sizeof(float), "a worker's weights", &w->trained[g]));
   BR_TRY(br_memory_alloc(graph->statistic_floats, sizeof(float), "a worker's statistics", &w->statistics[g]));
-  if (!w->keeps) BR_TRY(br_optimiser_open(&w->optimiser[g], graph, &w->options->optimiser, w->options->frozen));
+  if (!w->keeps) BR_TRY(br_optimiser_open(&w->optimiser[g], graph, &w->options->optimiser, w->options->frozen, w->crew.members));
   return br_learner_open(&w->learner[g], NULL, graph, w->options, w->keeps ? NULL : &w->optimiser[g], w->trained[g], w->statistics[g]);
 }
 
@@ -80,7 +80,7 @@ static int open_rank(struct br_workers *w, struct br_team *team, struct br_loade
   BR_TRY(br_memory_alloc(groups, sizeof *w->turn, "workers", &w->turn));
   BR_TRY(br_memory_alloc(groups, sizeof *w->run, "workers", &w->run));
   for (int g = 0; g < w->crew.groups; g++) BR_TRY(open_group(w, g));
-  for (int64_t k = w->first_kept; k < w->last_kept; k++) BR_TRY(br_optimiser_open(&w->optimiser[k - first], w->graph, &o->optimiser, o->frozen));
+  for (int64_t k = w->first_kept; k < w->last_kept; k++) BR_TRY(br_optimiser_open(&w->optimiser[k - first], w->graph, &o->optimiser, o->frozen, w->crew.members));
   if (o->sync == BR_SYNC_FEDAVG) BR_TRY(br_memory_alloc((size_t)w->round_workers, sizeof *w->clients, "client results", &w->clients));
   BR_TRY(br_server_open(&w->server, &o->worker, graph->trained_floats));
   return br_step_sums_open(&w->sums, graph);
