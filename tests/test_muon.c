@@ -119,6 +119,10 @@ static void test_zeros_change_nothing(void **state) {
   memcpy(before, w, sizeof w);
   step(&param, 2, 0.1f, w, g, m);
   assert_memory_equal(w, before, sizeof w);
+  memset(w, 0, sizeof w);
+  g[1] = 1;
+  step(&param, 2, 0.1f, w, g, m);
+  assert_true(w[1] < -0.06f && w[1] > -0.12f); /* weights of zeros leave it */
 }
 
 static void test_what_is_a_matrix(void **state) {

@@ -105,11 +105,11 @@ void br_muon_step(const struct br_muon *muon, const struct br_param *param, floa
   meet(&team);
   const double g_sum = br_square_sum(g, n), w_sum = br_square_sum(w, n);
   meet(&team);
-  if (!(g_sum > 0 && w_sum > 0)) return;
+  if (!(g_sum > 0)) return;
   const float scale = (float)(1 / sqrt(g_sum));
   for (size_t i = first; i < last; i++) g[i] *= scale;
   meet(&team);
   orthogonalise(&team, g, size, muon->work);
-  const float step = muon->lr * (float)(sqrt(w_sum) / sqrt(br_square_sum(g, n))), shrink = muon->lr * muon->decay;
+  const float step = muon->lr * (w_sum > 0 ? (float)(sqrt(w_sum) / sqrt(br_square_sum(g, n))) : 1), shrink = muon->lr * muon->decay;
   for (size_t i = first; i < last; i++) w[i] = w[i] - step * g[i] - shrink * w[i];
 }

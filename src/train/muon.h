@@ -20,7 +20,7 @@ struct br_muon {
 };
 
 /* m = momentum m + g; u = orthogonal(g + momentum m); w = w - lr (|w| / |u| u + decay w), norms of Frobenius as in LAMB: a step is a share of the weights. g is lost. By every thread of the
- * team with its part; the bits do not depend on how many there are. A gradient of zeros changes nothing. */
+ * team with its part; the bits do not depend on how many there are. A gradient of zeros changes nothing; weights of zeros take a step of lr u. */
 void br_muon_step(const struct br_muon *muon, const struct br_param *param, float *w, float *g, float *m, struct br_part part);
 
 #endif
