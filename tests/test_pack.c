@@ -15,15 +15,16 @@ static void test_widths(void **state) {
   (void)state;
   static const struct {
     int64_t least, most;
-    size_t bytes;
-  } cases[] = {{0, 0, 0}, {-1, 0, 1}, {-128, 127, 1}, {-129, 5, 2}, {0, 128, 2}, {-32768, 32767, 2}, {0, 32768, 3}, {-(1 << 23), (1 << 23) - 1, 3}, {0, 1 << 23, 4}, {INT32_MIN, INT32_MAX, 4},
-               {0, (int64_t)INT32_MAX + 1, 5}, {-((int64_t)1 << 47), ((int64_t)1 << 47) - 1, 6}, {0, (int64_t)1 << 47, 7}, {-((int64_t)1 << 55), ((int64_t)1 << 55) - 1, 7}, {INT64_MIN, INT64_MAX, 8}};
+    size_t halves;
+  } cases[] = {{0, 0, 0}, {-1, 0, 1}, {-8, 7, 1}, {-9, 0, 2}, {0, 8, 2}, {-128, 127, 2}, {-129, 5, 3}, {0, 128, 3}, {-2048, 2047, 3}, {-32768, 32767, 4}, {0, 32768, 5}, {-(1 << 23), (1 << 23) - 1, 6},
+               {0, 1 << 23, 7}, {INT32_MIN, INT32_MAX, 8}, {0, (int64_t)INT32_MAX + 1, 9}, {-((int64_t)1 << 47), ((int64_t)1 << 47) - 1, 12}, {0, (int64_t)1 << 47, 13},
+               {-((int64_t)1 << 55), ((int64_t)1 << 55) - 1, 14}, {-((int64_t)1 << 59), 0, 15}, {0, (int64_t)1 << 59, 16}, {INT64_MIN, INT64_MAX, 16}};
   for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
     int64_t x[64], y[64];
     unsigned char packed[64 * 8 + 1];
     for (int i = 0; i < 64; i++) x[i] = i % 2 ? cases[c].least : cases[c].most;
-    assert_true(br_pack(x, 64, packed) == 1 + 64 * cases[c].bytes);
-    assert_true(br_unpack(packed, 1 + 64 * cases[c].bytes, y, 64));
+    assert_true(br_pack(x, 64, packed) == 1 + 32 * cases[c].halves);
+    assert_true(br_unpack(packed, 1 + 32 * cases[c].halves, y, 64));
     assert_memory_equal(x, y, sizeof x);
   }
 }
@@ -57,9 +58,9 @@ static void test_there_and_back(void **state) {
 
 static void test_made_up(void **state) {
   (void)state;
-  unsigned char packed[64 * 9] = {9};
+  unsigned char packed[64 * 9] = {17};
   int64_t x[64];
-  assert_false(br_unpack(packed, 1 + 64 * 9, x, 64));
+  assert_false(br_unpack(packed, 1 + 32 * 17, x, 64));
   packed[0] = 255;
   assert_false(br_unpack(packed, sizeof packed, x, 2));
   assert_false(br_unpack(packed, 0, x, 1));

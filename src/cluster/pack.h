@@ -1,5 +1,5 @@
 /* 64-bit integers in the bytes they need. A gradient on the grid of 2^-40 fills about half of its eight bytes, a count of rows a quarter, so each 64 numbers are
- * kept as the low bytes that hold the largest of them. Nothing is lost. Private to the room: sums between machines travel so. */
+ * kept as the low half bytes that hold the largest of them. Nothing is lost. Private to the room: sums between machines travel so. */
 #ifndef CLUSTER_PACK_H
 #define CLUSTER_PACK_H
 
