@@ -570,10 +570,15 @@ float br_ref_grid_add(const float *g, int64_t *sum, int shift, size_t n, struct 
   return largest;
 }
 
-void br_ref_grid_get(const int64_t *sum, double factor, float *g, size_t n, struct br_part part) {
+float br_ref_grid_get(const int64_t *sum, double factor, float *g, size_t n, struct br_part part) {
   size_t first, last;
+  float largest = 0;
   br_part_range(part, n, 1, &first, &last);
-  for (size_t i = first; i < last; i++) g[i] = (float)((double)sum[i] * factor);
+  for (size_t i = first; i < last; i++) {
+    g[i] = (float)((double)sum[i] * factor);
+    if (fabsf(g[i]) > largest) largest = fabsf(g[i]);
+  }
+  return largest;
 }
 
 void br_ref_sgd_step(const struct br_sgd *o, float *w, const float *g, float *v, size_t n, struct br_part part) {

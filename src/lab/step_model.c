@@ -12,8 +12,19 @@
 #include <strings.h>
 
 #define BACKWARD (2.0 / 3.0) /* of a unit's time: two products for the forward pass' one */
-#define PACKED (5.0 / 8.0)  /* of the bytes of 64-bit sums, as they travel between machines: 0.55 of lenet's, 0.64 of mobilenetv2's */
+#define PAIR 10.0          /* bytes of the 16 of a pair of statistics, as they travel between machines */
 #define MOVED 0.5           /* of what the link could carry in that time: the thread that moves messages shares the node's cores (measured, docs/results/published.md) */
+
+/* Bytes of a gradient's sum, as they travel between machines: lenet's and mobilenetv2's lie within a tenth of them. */
+static double sum_bytes(enum br_reduce_kind reduce) {
+  switch (reduce) {
+    case BR_REDUCE_EXACT: return 4.8;
+    case BR_REDUCE_FIXED32: return 4;
+    case BR_REDUCE_FIXED16: return 2;
+    case BR_REDUCE_FLOAT: break;
+  }
+  return 4;
+}
 
 /* Matrix products of one core in GFLOP/s, as tuned libraries reach them. */
 static const struct node_kind {
@@ -26,7 +37,7 @@ static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 void br_step_model_shape(const struct br_plan_request *request, const struct br_train_plan *plan, double unit_seconds, struct br_step_model *model) {
   const struct br_train_options *o = request->options;
-  *model = (struct br_step_model){.threads = request->threads, .sum_bytes = (o->reduce == BR_REDUCE_EXACT ? 8 * PACKED : 4) * (double)request->graph->trained_floats + 16 * PACKED * (double)request->graph->statistic_floats, .latency = 1.5e-4, .bandwidth = 940e6 / 8};
+  *model = (struct br_step_model){.threads = request->threads, .sum_bytes = sum_bytes(o->reduce) * (double)request->graph->trained_floats + PAIR * (double)request->graph->statistic_floats, .latency = 1.5e-4, .bandwidth = 940e6 / 8};
   if (o->sync == BR_SYNC_GRADIENTS) {
     model->parts = o->batch / o->micro_batch;
     if (plan->units > 0 && model->parts > plan->units) model->parts = plan->units;

@@ -81,21 +81,19 @@ static void fill_buckets(struct br_learner *learner) {
   for (int k = 0; k < parts; k++) {
     struct br_bucket bucket = {.first = border[k + 1], .last = border[k], .n = border[k] - border[k + 1], .type = BR_COMM_I64, .data = sums->grid + border[k + 1]};
     if (reduce == BR_REDUCE_FLOAT) bucket.data = learner->gradient + bucket.first, bucket.type = BR_COMM_F32;
-    if (reduce == BR_REDUCE_FIXED32) bucket.data = learner->fixed32.narrow + bucket.first, bucket.type = BR_COMM_I32;
     buckets->bucket[buckets->count++] = bucket;
   }
   struct br_bucket scalars = {.data = sums->scalars, .n = BR_SCALAR_ROOM, .type = BR_COMM_I64};
-  if (reduce != BR_REDUCE_EXACT)
+  if (reduce == BR_REDUCE_FLOAT)
     buckets->bucket[buckets->count++] = scalars;
   else /* the first gradients lie behind them */
     buckets->bucket[buckets->count - 1].data = sums->scalars, buckets->bucket[buckets->count - 1].n += BR_SCALAR_ROOM;
-  if (reduce == BR_REDUCE_FIXED32) buckets->bucket[buckets->count++] = (struct br_bucket){.data = learner->fixed32.largest, .n = (size_t)learner->graph->n_params, .type = BR_COMM_I64_MAX};
 }
 
-/* Only exact sums are summed as they are: the other kinds have numbers of their own. */
+/* Sums of integers are summed where they are; floats have numbers of their own. */
 static int open_sums(struct br_learner *learner, struct br_comm *comm) {
   const struct br_graph *graph = learner->graph;
-  if (comm && learner->options->reduce == BR_REDUCE_EXACT) {
+  if (comm && learner->options->reduce != BR_REDUCE_FLOAT) {
     BR_TRY(br_comm_block_open(comm, br_step_sums_bytes(graph), "exact sums", &learner->block));
     learner->sums = lay_out(learner->block.mine, graph);
     learner->total = lay_out(learner->block.sums, graph);
@@ -110,7 +108,8 @@ int br_learner_open(struct br_learner *learner, struct br_comm *comm, const stru
   *learner = (struct br_learner){.graph = graph, .options = options, .optimiser = optimiser, .trained = trained, .statistics = statistics};
   BR_TRY(open_sums(learner, comm));
   BR_TRY(br_memory_alloc(graph->trained_floats, sizeof(float), "gradient", &learner->gradient));
-  if (options->reduce == BR_REDUCE_FIXED32) BR_TRY(br_fixed32_open(&learner->fixed32, graph));
+  if (options->reduce == BR_REDUCE_FIXED32) BR_TRY(br_fixed_open(&learner->fixed, graph, 32));
+  if (options->reduce == BR_REDUCE_FIXED16) BR_TRY(br_fixed_open(&learner->fixed, graph, 16));
   fill_buckets(learner);
   return BR_OK;
 }
@@ -121,7 +120,7 @@ void br_learner_close(struct br_learner *learner) {
   else
     br_step_sums_close(&learner->sums);
   br_memory_free(learner->gradient);
-  br_fixed32_close(&learner->fixed32);
+  br_fixed_close(&learner->fixed);
   *learner = (struct br_learner){0};
 }
 
@@ -146,13 +145,11 @@ static int argmax(const float *x, int n) {
 
 /* A group's gradients [first, last), of a step of so many units. */
 static void collect_gradients(struct br_learner *learner, struct br_exec *exec, size_t first, size_t last, int64_t units, struct br_part part) {
-  bool fits = true;
   float largest;
-  if (learner->fixed32.shift)
-    largest = br_fixed32_add(&learner->fixed32, br_exec_gradient(exec), learner->sums.grid, first, last, units, &fits, part);
+  if (learner->fixed.shift)
+    largest = br_fixed_add(&learner->fixed, br_exec_gradient(exec), learner->sums.grid, first, last, part);
   else
     largest = br_grid_add(br_exec_gradient(exec) + first, learner->sums.grid + first, BR_GRID_SHIFT, last - first, part);
-  if (!fits) __atomic_store_n(&learner->sums.scalars[BR_SCALAR_WIDE], 1, __ATOMIC_RELAXED);
   if (!(largest < (float)br_grid_limit(units))) __atomic_store_n(&learner->sums.scalars[BR_SCALAR_BAD], 1, __ATOMIC_RELAXED);
 }
 
@@ -192,8 +189,8 @@ static void pull_to_anchor(struct br_learner *learner, struct br_part part) {
 void br_learner_update(struct br_learner *learner, struct br_barrier *barrier, int64_t units, float lr, struct br_part part) {
   if (learner->summed_floats)
     br_scale(learner->gradient, 1.0f / (float)units, learner->gradient, false, learner->graph->trained_floats, part);
-  else if (learner->fixed32.shift)
-    br_fixed32_get(&learner->fixed32, learner->total.grid, units, learner->gradient, part);
+  else if (learner->fixed.shift)
+    br_fixed_get(&learner->fixed, learner->total.grid, units, learner->gradient, part);
   else
     br_grid_get(learner->total.grid, 0x1p-40 / (double)units, learner->gradient, learner->graph->trained_floats, part);
   if (part.index == 0) br_statistics_blend(learner->graph, learner->total.pairs, (double)units, false, learner->statistics);
@@ -263,7 +260,6 @@ static void step_merge(void *arg, struct br_crew *crew, int active, struct br_pa
 static void begin_bucket(struct br_learner *learner, struct br_comm *comm) {
   const struct br_bucket *next = &learner->buckets.bucket[learner->buckets.begun];
   if (next->type == BR_COMM_F32) br_grid_get(learner->sums.grid + next->first, 0x1p-40, learner->gradient + next->first, next->last - next->first, BR_PART_ALL);
-  if (next->type == BR_COMM_I32) br_fixed32_narrow(&learner->fixed32, learner->sums.grid, next->first, next->last);
   br_buckets_begin(&learner->buckets, comm);
 }
 
@@ -294,16 +290,7 @@ static int sum_over_ranks(struct br_learner *learner, struct br_comm *comm) {
   struct br_buckets *buckets = &learner->buckets;
   if (br_comm_size(comm) == 1) return BR_OK;
   while (buckets->begun < buckets->count) begin_bucket(learner, comm);
-  BR_TRY(br_buckets_finish(buckets, comm));
-  if (!learner->fixed32.shift || learner->sums.scalars[BR_SCALAR_BAD] != 0) return BR_OK;
-  if (learner->sums.scalars[BR_SCALAR_WIDE] == 0) {
-    br_fixed32_widen(&learner->fixed32, learner->sums.grid);
-    return BR_OK;
-  }
-  double start = br_clock_seconds();
-  int status = br_comm_sum_i64(comm, learner->sums.grid, learner->graph->trained_floats);
-  buckets->seconds += br_clock_seconds() - start;
-  return status;
+  return br_buckets_finish(buckets, comm);
 }
 
 int br_learner_step(struct br_learner *learner, struct br_comm *comm, struct br_crew *crew, const struct br_order *order, struct br_step *step) {
@@ -331,6 +318,6 @@ int br_learner_step(struct br_learner *learner, struct br_comm *comm, struct br_
   learner->tally = br_step_sums_tally(&learner->total);
   br_tally_merge(&learner->tally, &before);
   br_team_run(crew->team, update_member, &shared);
-  if (learner->fixed32.shift) br_fixed32_follow(&learner->fixed32, learner->options->batch / learner->options->micro_batch);
+  if (learner->fixed.shift) br_fixed_follow(&learner->fixed);
   return BR_OK;
 }

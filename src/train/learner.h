@@ -5,7 +5,7 @@
 
 #include "train/buckets.h"
 #include "train/crew.h"
-#include "train/fixed32.h"
+#include "train/fixed.h"
 #include "train/optimiser.h"
 
 #include <bramble/cluster/exact.h>
@@ -26,7 +26,7 @@ struct br_step_sums {
   int64_t *grid;         /* graph->trained_floats */
   struct br_pair *pairs; /* graph->statistic_floats: mean, and E[x^2] in the place of the variance */
 };
-enum { BR_SCALAR_BAD, BR_SCALAR_WIDE /* does not fit fixed32 */, BR_SCALAR_STOP, BR_SCALAR_SAVE, BR_SCALAR_SAMPLES, BR_SCALAR_RIGHT, BR_SCALAR_LOSS /* a br_sum of 8 */, BR_SCALAR_ROOM = 16 /* so that the grid is aligned */ };
+enum { BR_SCALAR_BAD, BR_SCALAR_STOP, BR_SCALAR_SAVE, BR_SCALAR_SAMPLES, BR_SCALAR_RIGHT, BR_SCALAR_LOSS /* a br_sum of 8 */, BR_SCALAR_ROOM = 16 /* so that the grid is aligned */ };
 int br_step_sums_open(struct br_step_sums *sums, const struct br_graph *graph);
 size_t br_step_sums_bytes(const struct br_graph *graph);
 void br_step_sums_close(struct br_step_sums *sums);
@@ -52,7 +52,7 @@ struct br_learner {
   struct br_step_sums total; /* of all ranks: the same, or what the ranks of a machine have in common; borrowed */
   struct br_comm_block block; /* the memory of both, where they are summed as they are */
   struct br_buckets buckets; /* of the sums, where there are several ranks */
-  struct br_fixed32 fixed32; /* reduce fixed32: the tensors' grids; else empty */
+  struct br_fixed fixed; /* reduce fixed32, fixed16: the tensors' grids; else empty */
   struct br_tally tally;   /* grows with every step */
   struct br_update update; /* of the step under way */
   double communicate_seconds;

@@ -89,7 +89,7 @@ static int add_gradients(const struct br_plan_request *request, struct br_train_
   BR_TRY(add_crew(request, BR_EXEC_TRAIN, o->frozen, o->balance ? per_step : largest_share(per_step, request->ranks, o->speed), plan, &groups));
   if (br_loader_is_costly(request->train)) plan->bytes[BR_PLAN_LOADER] += br_loader_stream_bytes(request->train, o->micro_batch, br_feed_depth(groups));
   plan->bytes[BR_PLAN_GRADIENTS] += sizeof(float) * graph->trained_floats;
-  plan->bytes[BR_PLAN_SUMS] += br_step_sums_bytes(graph) + (o->reduce == BR_REDUCE_FIXED32 ? br_fixed32_bytes(graph) : 0);
+  plan->bytes[BR_PLAN_SUMS] += br_step_sums_bytes(graph) + (o->reduce == BR_REDUCE_FIXED32 || o->reduce == BR_REDUCE_FIXED16 ? br_fixed_bytes(graph) : 0);
   plan->bytes[BR_PLAN_OPTIMISER] += br_optimiser_bytes(graph, &o->optimiser, request->threads);
   int64_t at_once = (int64_t)groups * request->ranks;
   plan->side_by_side = at_once < per_step ? at_once : per_step;

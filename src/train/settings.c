@@ -13,7 +13,7 @@
 const char *const br_optimiser_words[] = {"sgd", "adam", "adamw", "lars", "lamb", "rmsprop", "muon", NULL};
 const char *const br_schedule_words[] = {"constant", "step", "cosine", "onecycle", NULL};
 const char *const br_sync_words[] = {"gradients", "weights", "fedavg", NULL};
-const char *const br_reduce_words[] = {"exact", "float", "fixed32", NULL};
+const char *const br_reduce_words[] = {"exact", "float", "fixed32", "fixed16", NULL};
 static const char *const partition_words[] = {"iid", "strided", "dirichlet"}, *const server_words[] = {"fedavg", "fedavgm", "fedadam"}, *const keep_words[] = {"last", "best", "all"};
 
 struct text {

@@ -187,7 +187,7 @@ static void describe_checkpoint(struct trainer *t) {
   add_block(c, "ema", t->ema, graph->trained_floats);
   if (!has_workers(t)) {
     add_block(c, "optimiser", t->optimiser.state, br_optimiser_state_floats(graph, &o->optimiser));
-    add_block(c, "shifts", t->learner.fixed32.shift, (size_t)graph->n_params);
+    add_block(c, "shifts", t->learner.fixed.shift, (size_t)graph->n_params);
     return;
   }
   const struct br_workers *w = &t->workers;

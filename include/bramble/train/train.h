@@ -13,7 +13,7 @@
 enum br_optimiser_kind { BR_OPTIMISER_SGD, BR_OPTIMISER_ADAM, BR_OPTIMISER_ADAMW, BR_OPTIMISER_LARS, BR_OPTIMISER_LAMB, BR_OPTIMISER_RMSPROP, BR_OPTIMISER_MUON };
 enum br_schedule_kind { BR_SCHEDULE_CONSTANT, BR_SCHEDULE_STEP, BR_SCHEDULE_COSINE, BR_SCHEDULE_ONECYCLE };
 enum br_sync_kind { BR_SYNC_GRADIENTS, BR_SYNC_WEIGHTS, BR_SYNC_FEDAVG };
-enum br_reduce_kind { BR_REDUCE_EXACT, BR_REDUCE_FLOAT, BR_REDUCE_FIXED32 };
+enum br_reduce_kind { BR_REDUCE_EXACT, BR_REDUCE_FLOAT, BR_REDUCE_FIXED32, BR_REDUCE_FIXED16 };
 extern const char *const br_optimiser_words[], *const br_schedule_words[], *const br_sync_words[], *const br_reduce_words[]; /* in the order of the enums, NULL at the end */
 
 enum br_partition_kind { BR_PARTITION_IID, BR_PARTITION_STRIDED, BR_PARTITION_DIRICHLET };
@@ -72,8 +72,8 @@ struct br_train_options {
   const bool *frozen;        /* per parameter, borrowed; NULL: none */
   enum br_sync_kind sync;
   struct br_worker_options worker;
-  enum br_reduce_kind reduce; /* gradients between ranks: exact: 64-bit grid; float: not the same bits for other rank counts; fixed32: a grid for each tensor
-                               * that follows its gradients, 32 bits on the wire, and 64 in a step in which they grow too much */
+  enum br_reduce_kind reduce; /* gradients between ranks: exact: 64-bit grid; float: not the same bits for other rank counts; fixed32, fixed16: a grid for each
+                               * tensor that follows its gradients, so that its largest sum has so many bits */
   const double *speed;       /* per rank, for placing units; NULL: equal */
   bool balance;              /* after each epoch units are placed anew by the speed just measured. Workers that keep their state stay where they are */
   int bn_recalibrate;        /* training samples for recalibrating running statistics before an evaluation; 0: moving averages */
