@@ -12,7 +12,7 @@
 enum { MOST_SIDE = 1 << 20, MOST_CLASSES = 1 << 20 };
 
 /* Small samples are held in memory, up to so much: a system call for each would cost more than training on it does. */
-enum { SMALL_SAMPLE = 1024, HELD_AT_MOST = 256 << 20 };
+enum { SMALL_SAMPLE = 4096, HELD_AT_MOST = 256 << 20 };
 
 struct array {
   struct br__file file;
