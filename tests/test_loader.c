@@ -437,6 +437,42 @@ static void test_rows_in_memory(void **state) {
   br_dataset_close(data);
 }
 
+/* Pictures of bytes in memory, as large as the input: normalised where they lie, but not if they are enlarged and cut first. */
+static void test_bytes_in_memory(void **state) {
+  (void)state;
+  enum { N = 12, H = 5, W = 7, VALUES = H * W * 3 };
+  uint8_t pixels[N][VALUES];
+  for (size_t i = 0; i < sizeof pixels; i++) ((uint8_t *)pixels)[i] = (uint8_t)(i * 2654435761u >> 13);
+  uint8_t labels[N];
+  for (int i = 0; i < N; i++) labels[i] = (uint8_t)i;
+  assert_int_equal(br_npy_write(test_path("x.npy"), BR_NPY_U8, 4, (size_t[]){N, H, W, 3}, pixels), BR_OK);
+  assert_int_equal(br_npy_write(test_path("y.npy"), BR_NPY_U8, 1, (size_t[]){N}, labels), BR_OK);
+  char spec[1100];
+  snprintf(spec, sizeof spec, "npy:%s,%s", test_path("x.npy"), test_path("y.npy"));
+  struct br_loader_options options = plain();
+  if (br_dataset_open(spec, &(struct br_dataset_options){.whole = true}, &options.dataset) != BR_OK) fail_msg("%s", br_error_message());
+  options.preprocess.H = H, options.preprocess.W = W;
+  for (int enlarged = 0; enlarged < 2; enlarged++) {
+    options.preprocess.resize_shorter = enlarged ? H + 2 : 0;
+    struct br_loader *loader;
+    assert_int_equal(br_loader_open(&options, &loader), BR_OK);
+    float x[N * VALUES];
+    int32_t label[N];
+    int same = 0;
+    assert_int_equal(br_loader_fill(loader, 0, (uint64_t[]){11, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, N, x, label), BR_OK);
+    for (int i = 0; i < N; i++)
+      for (int k = 0; k < VALUES; k++) {
+        const struct br_preprocess *p = &options.preprocess;
+        float scale = (float)(1 / (255 * (double)p->std[k % 3])), bias = (float)(-(double)p->mean[k % 3] / (double)p->std[k % 3]);
+        same += x[i * VALUES + k] == (float)pixels[label[i]][k] * scale + bias;
+      }
+    assert_int_equal(label[0], 11);
+    assert_int_equal(same == N * VALUES, !enlarged);
+    br_loader_close(loader);
+  }
+  br_dataset_close(options.dataset);
+}
+
 static void test_nothing_is_allocated(void **state) {
   (void)state;
   struct br_loader_options options = everything();
@@ -461,7 +497,7 @@ int main(void) {
       cmocka_unit_test(test_values),         cmocka_unit_test(test_flip),         cmocka_unit_test(test_padded_crop),        cmocka_unit_test(test_cutout),
       cmocka_unit_test(test_colours),        cmocka_unit_test(test_resized_crop), cmocka_unit_test(test_resize_shorter),     cmocka_unit_test(test_channels),
       cmocka_unit_test(test_known_bits),     cmocka_unit_test(test_stream_is_fill), cmocka_unit_test(test_stream_stops_early), cmocka_unit_test(test_stream_passes_errors),
-      cmocka_unit_test(test_nothing_is_allocated), cmocka_unit_test(test_rows_in_memory),
+      cmocka_unit_test(test_nothing_is_allocated), cmocka_unit_test(test_rows_in_memory), cmocka_unit_test(test_bytes_in_memory),
   };
   test_folder_make();
   int failed = cmocka_run_group_tests(tests, open_shapes, close_shapes);

@@ -152,12 +152,11 @@ static int array_read(struct br_dataset *dataset, uint64_t index, struct br_samp
   return BR_OK;
 }
 
-static const float *array_floats(const struct br_dataset *dataset, uint64_t index) {
+static const void *array_pixels(const struct br_dataset *dataset, uint64_t index) {
   const struct array *array = dataset->state;
-  if (!array->held || dataset->info.type != BR_SAMPLE_F32) return NULL;
-  return (const float *)(const void *)(array->held + array->index[index] * array->sample_bytes);
+  return array->held ? array->held + array->index[index] * array->sample_bytes : NULL;
 }
 
 static int32_t array_label(const struct br_dataset *dataset, uint64_t index) { return ((const struct array *)dataset->state)->labels[index]; }
 
-const struct br__source br__source_npy = {.name = "npy", .argument = "IMAGES.npy,LABELS.npy", .open = array_open, .read = array_read, .label = array_label, .floats = array_floats, .close = array_close};
+const struct br__source br__source_npy = {.name = "npy", .argument = "IMAGES.npy,LABELS.npy", .open = array_open, .read = array_read, .label = array_label, .pixels = array_pixels, .close = array_close};

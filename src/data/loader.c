@@ -290,18 +290,24 @@ static void give_scratch(struct br_loader *loader, struct br__scratch *scratch) 
   pthread_mutex_unlock(&loader->mutex);
 }
 
-enum { FETCH_AHEAD = 8 }; /* samples: they lie anywhere, and memory takes its time */
+enum { FETCH_AHEAD = 8, LINE = 64 }; /* samples, which lie anywhere, and memory takes its time; bytes that come at once */
 
-/* Samples that lie in memory as floats of the input's size: normalised from where they are. */
+/* Samples that lie in memory and have the input's size: normalised from where they are. */
 static void fill_direct(const struct br_loader *loader, const uint64_t *index, int n, float *x, int32_t *label) {
   const struct br_preprocess *p = &loader->options.preprocess;
   const struct br_dataset *dataset = loader->options.dataset;
   const struct br__rows *rows = br__rows();
-  size_t row = (size_t)p->W * (size_t)p->C;
-  for (int i = 0; i < n; i++, x += row * (size_t)p->H) {
-    if (i + FETCH_AHEAD < n) __builtin_prefetch(dataset->source->floats(dataset, index[i + FETCH_AHEAD]));
-    const float *from = dataset->source->floats(dataset, index[i]);
-    for (int y = 0; y < p->H; y++) rows->normalise(from + (size_t)y * row, loader->scale, loader->bias, x + (size_t)y * row, row);
+  const bool floats = dataset->info.type == BR_SAMPLE_F32;
+  const size_t row = (size_t)p->W * (size_t)p->C, bytes = floats ? row * sizeof(float) : row;
+  for (int i = 0; i < n; i++) {
+    const char *from = dataset->source->pixels(dataset, index[i]), *next = i + FETCH_AHEAD < n ? dataset->source->pixels(dataset, index[i + FETCH_AHEAD]) : from;
+    for (int y = 0; y < p->H; y++, x += row, from += bytes, next += bytes) {
+      for (size_t at = 0; at < bytes; at += LINE) __builtin_prefetch(next + at);
+      if (floats)
+        rows->normalise((const float *)(const void *)from, loader->scale, loader->bias, x, row);
+      else
+        rows->normalise_bytes((const uint8_t *)from, loader->scale, loader->bias, x, row);
+    }
     label[i] = dataset->source->label(dataset, index[i]);
   }
 }
@@ -331,9 +337,9 @@ static bool is_direct(const struct br_loader *loader) {
   const struct br_preprocess *p = &loader->options.preprocess;
   const struct br_dataset_info *info = &loader->info;
   const struct br_dataset *dataset = loader->options.dataset;
-  bool same = info->H == p->H && info->W == p->W && info->C == p->C;
+  bool same = info->H == p->H && info->W == p->W && info->C == p->C && p->resize_shorter == 0;
   bool drawn = a->flip || a->crop_padding || a->resized_crop > 0 || a->cutout || a->brightness > 0 || a->contrast > 0 || a->saturation > 0;
-  return same && !drawn && info->count > 0 && dataset->source->floats && dataset->source->floats(dataset, 0);
+  return same && !drawn && info->count > 0 && dataset->source->pixels && dataset->source->pixels(dataset, 0);
 }
 
 bool br_loader_is_costly(const struct br_loader *loader) {

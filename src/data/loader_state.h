@@ -15,7 +15,7 @@ struct br_loader {
   float *scale, *bias; /* of one row of the input, W x C: y = v * scale + bias */
   struct br__axis vertical, horizontal; /* planned once where all pictures have one size; else taps = 0 */
   void *axes;
-  bool direct; /* samples are floats in memory that only need normalising, and nothing is drawn by chance */
+  bool direct; /* samples lie in memory and only need normalising, and nothing is drawn by chance */
   int shorter_at_least; /* what a JPEG keeps while decoding */
   pthread_mutex_t mutex; /* of `free_scratch` */
   struct br__scratch *free_scratch;

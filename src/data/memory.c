@@ -20,17 +20,17 @@ static void memory_close(struct br_dataset *dataset) {
   br_memory_free(memory);
 }
 
-static const float *memory_floats(const struct br_dataset *dataset, uint64_t index) { return ((const struct memory *)dataset->state)->x + index * (size_t)dataset->info.C; }
+static const void *memory_pixels(const struct br_dataset *dataset, uint64_t index) { return ((const struct memory *)dataset->state)->x + index * (size_t)dataset->info.C; }
 
 static int memory_read(struct br_dataset *dataset, uint64_t index, struct br_sample *sample) {
   BR_TRY(br__sample_shape(sample, 1, 1, dataset->info.C, BR_SAMPLE_F32));
-  memcpy(sample->pixels, memory_floats(dataset, index), (size_t)dataset->info.C * sizeof(float));
+  memcpy(sample->pixels, memory_pixels(dataset, index), (size_t)dataset->info.C * sizeof(float));
   return BR_OK;
 }
 
 static int32_t memory_label(const struct br_dataset *dataset, uint64_t index) { return ((const struct memory *)dataset->state)->label[index]; }
 
-static const struct br__source source = {.name = "rows", .read = memory_read, .label = memory_label, .floats = memory_floats, .close = memory_close};
+static const struct br__source source = {.name = "rows", .read = memory_read, .label = memory_label, .pixels = memory_pixels, .close = memory_close};
 
 int br_dataset_open_rows(const struct br_dataset_rows *rows, struct br_dataset **out) {
   struct br_dataset *dataset = NULL;

@@ -15,6 +15,7 @@ struct br__rows {
   void (*add_floats)(const float *in, float w, float *out, size_t n);
   void (*stretch_rgb)(const float *in, const struct br__axis *axis, bool flip, float *out);                  /* reads and writes padding */
   void (*normalise)(const float *in, const float *scale, const float *bias, float *out, size_t n);           /* out = in scale + bias */
+  void (*normalise_bytes)(const uint8_t *in, const float *scale, const float *bias, float *out, size_t n);
   void (*normalise_in_place)(float *x, const float *scale, const float *bias, size_t n);
 };
 

@@ -13,8 +13,8 @@ struct br__source {
   int (*read)(struct br_dataset *dataset, uint64_t index, struct br_sample *sample); /* index and label are the caller's care */
   int32_t (*label)(const struct br_dataset *dataset, uint64_t index);
   void (*close)(struct br_dataset *dataset); /* state may be NULL */
-  /* Of floats that lie in memory as the sample's pixels would, else NULL (or a NULL from it): where they lie, so that nobody copies them. */
-  const float *(*floats)(const struct br_dataset *dataset, uint64_t index);
+  /* Of samples in memory, else NULL (or a NULL from it): where their pixels lie, of info's type and one behind the other, so that nobody copies them. */
+  const void *(*pixels)(const struct br_dataset *dataset, uint64_t index);
   /* Of data sets of picture files, else NULL: the name of a sample, and its file as it is, into sample->encoded. */
   const char *(*sample_name)(const struct br_dataset *dataset, uint64_t index);
   int (*encoded)(struct br_dataset *dataset, uint64_t index, struct br_sample *sample, size_t *bytes);
