@@ -95,6 +95,31 @@ static void test_block(void **state) {
   }
 }
 
+/* Memory in common, opened again and again: what the others wrote before a meeting is there after it. More than there can be is nobody's. */
+static void test_common(void **state) {
+  (void)state;
+  enum { NUMBERS = 5000 };
+  const int size = br_comm_node_size(comm), rank = br_comm_node_rank(comm);
+  assert_null(br_comm_common_open(comm, (size_t)1 << 50).memory);
+  for (int time = 0; time < 3; time++) {
+    const struct br_comm_common common = br_comm_common_open(comm, NUMBERS * sizeof(int64_t));
+    int64_t *x = common.memory;
+    assert_true((x != NULL) == (size > 1));
+    assert_int_equal(common.part.index, rank);
+    assert_int_equal(common.part.count, size);
+    for (size_t i = 0; x && i < NUMBERS; i++) assert_true(x[i] == 0);
+    for (int round = 0; round < 50; round++) {
+      size_t first, last;
+      br_part_range((struct br_part){(common.part.index + round) % size, size}, NUMBERS, 1, &first, &last);
+      br_comm_common_meet(&common);
+      if (round % size == rank) usleep(500);
+      for (size_t i = first; x && i < last; i++) x[i] += (int64_t)i * round + 1;
+      br_comm_common_meet(&common);
+      for (size_t i = 0; x && i < NUMBERS; i++) assert_true(x[i] == (int64_t)i * (round * (round + 1) / 2) + round + 1);
+    }
+  }
+}
+
 /* Every number is drawn once, whoever draws it. */
 static void test_counter(void **state) {
   (void)state;
@@ -119,7 +144,7 @@ int main(int argc, char **argv) {
     fprintf(stderr, "%s\n", br_error_message());
     return 1;
   }
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_many_at_once), cmocka_unit_test(test_block), cmocka_unit_test(test_counter)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_many_at_once), cmocka_unit_test(test_block), cmocka_unit_test(test_common), cmocka_unit_test(test_counter)};
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   if (failed) br_cluster_abort(1); /* the other ranks may wait */
   if (br_comm_rank(comm) == 0) printf("%d ranks on %d machines, %.0f MB sent\n", br_comm_size(comm), br_comm_size(comm) / br_comm_node_size(comm), (double)br_comm_bytes_sent(comm) / 1e6);

@@ -148,7 +148,8 @@ two 2 'rank 1 .*the run on rank 0 has the data shapes, 200 samples.*here it is s
 two 2 'rank 1 .*the run on rank 0 has --lr 0.02, here it is 0.3; give every rank the same command' "$lenet" "$lenet --lr 0.3"
 two 2 'rank 1 .*the run on rank 0 has --seed 1, here it is 4' "$lenet" "$lenet --seed 4"
 two 2 'rank 1 .*the run on rank 0 has the start of the weights' "$bramble train whole.safetensors --quiet --limit 200 --epochs 2" "$bramble train tuned.safetensors --quiet --limit 200 --epochs 2"
-expect 4 'rank 2 .*checksum of the weights' bash -c "mpiexec -n 3 $oversubscribe $build/test_train flip | sed 's/^rank/bramble: rank/' >&2; exit \${PIPESTATUS[0]}"
+# Ranks of one machine have their weights in common, so MPICH is told to take them for machines.
+[ -n "$oversubscribe" ] && echo "skipped with Open MPI: a rank with bad memory" || expect 4 'rank 2 .*checksum of the weights' bash -c "MPIR_CVAR_NOLOCAL=1 mpiexec -n 3 $oversubscribe $build/test_train flip | sed 's/^rank/bramble: rank/' >&2; exit \${PIPESTATUS[0]}"
 expect 0 '3 ranks share 2 units a step, so 1 of them idle' mpiexec -n 3 $oversubscribe "$bramble" train lenet --limit 64 --epochs 1 --batch 32 --micro-batch 16
 expect 1 'rank 0.*diverged|diverged' mpiexec -n 3 $oversubscribe $lenet --lr 900
 expect 1 'diverged' mpiexec -n 3 $oversubscribe $lenet --lr 900 --reduce fixed32

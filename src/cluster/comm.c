@@ -66,6 +66,17 @@ void br_comm_block_close(struct br_comm_block *block) {
   *block = (struct br_comm_block){0};
 }
 
+struct br_comm_common br_comm_common_open(struct br_comm *comm, size_t bytes) {
+  struct br_comm_common common = {.part = BR_PART_ALL, .comm = comm};
+  if (comm->ops) common.memory = comm->ops->common_open(comm, bytes);
+  if (common.memory) common.part = (struct br_part){comm->node_rank, comm->node_size};
+  return common;
+}
+
+void br_comm_common_meet(const struct br_comm_common *common) {
+  if (common->memory) common->comm->ops->common_meet(common->comm);
+}
+
 int br_comm_broadcast(struct br_comm *comm, void *data, size_t bytes, int root) {
   if (!comm->ops || bytes == 0) return BR_OK;
   if (comm->rank == root) comm->bytes_sent += bytes;

@@ -10,6 +10,8 @@ struct br_comm_ops {
   int (*progress)(struct br_comm *);
   bool (*block_open)(struct br_comm *, size_t bytes, struct br_comm_block *); /* false on all ranks: as memory of their own */
   void (*block_close)(struct br_comm *);
+  void *(*common_open)(struct br_comm *, size_t bytes); /* NULL on all ranks of a machine where there is none */
+  void (*common_meet)(struct br_comm *);
   int (*broadcast)(struct br_comm *, void *data, size_t bytes, int root);
   int (*allgather)(struct br_comm *, const void *mine, size_t bytes, void *all);
   int (*gatherv)(struct br_comm *, const void *mine, size_t bytes, int root, unsigned char *all, const size_t *sizes);

@@ -27,14 +27,22 @@
 
 struct mpi_comm {
   struct br_comm base;
-  MPI_Comm world;
+  MPI_Comm world, node; /* all ranks; those of this machine */
   bool crowded; /* more ranks on this machine than cores */
   int wanted;   /* for so many waits more the cores count as wanted by others */
   MPI_Request pending[BR_COMM_PENDING];
-  MPI_Win shared, block; /* memory of the board, and what is lent to it */
+  MPI_Win shared, block, common; /* memory of the board, what is lent to it, and what the ranks of a machine have in common */
+  size_t promised; /* bytes of the first two, whose pages may still be untouched */
+  struct meeting *met; /* of each rank of the machine, where they have memory in common */
+  int64_t meetings; /* this rank's so far */
   struct br_board *board; /* NULL: ranks on several machines, or a system that allows none */
   struct br_packed *packed; /* where there is no board */
   int spins;
+};
+
+/* How often a rank has come to br_comm_common_meet; each has a cache line of its own. */
+struct meeting {
+  _Alignas(64) atomic_int_fast64_t count;
 };
 
 static struct mpi_comm *mpi(struct br_comm *comm) { return (struct mpi_comm *)(void *)comm; }
@@ -256,16 +264,16 @@ static bool has_room(size_t bytes) {
   return statvfs(SHARED_FILES, &files) != 0 || bytes / files.f_frsize < files.f_bavail;
 }
 
-/* Memory of rank 0 that all ranks of the machine see; false on all where one of them cannot have it. */
+/* Memory of the machine's first rank that all its ranks see; false on all where one of them cannot have it. */
 static bool open_shared(struct mpi_comm *comm, size_t bytes, MPI_Win *win, void **memory) {
   MPI_Aint there = 0;
   int unit, all = 0;
   *win = MPI_WIN_NULL;
-  int have = has_room(bytes + (comm->board ? br_board_bytes(comm->base.size) : 0)); /* the board's pages may still be untouched */
-  if (MPI_Allreduce(&have, &all, 1, MPI_INT, MPI_MIN, comm->world) != MPI_SUCCESS || !all) return false;
-  have = MPI_Win_allocate_shared(comm->base.rank == 0 ? (MPI_Aint)bytes : 0, 1, MPI_INFO_NULL, comm->world, memory, win) == MPI_SUCCESS;
+  int have = has_room(bytes + comm->promised);
+  if (MPI_Allreduce(&have, &all, 1, MPI_INT, MPI_MIN, comm->node) != MPI_SUCCESS || !all) return false;
+  have = MPI_Win_allocate_shared(comm->base.node_rank == 0 ? (MPI_Aint)bytes : 0, 1, MPI_INFO_NULL, comm->node, memory, win) == MPI_SUCCESS;
   have = have && MPI_Win_shared_query(*win, 0, &there, &unit, memory) == MPI_SUCCESS && (size_t)there >= bytes;
-  return MPI_Allreduce(&have, &all, 1, MPI_INT, MPI_MIN, comm->world) == MPI_SUCCESS && all;
+  return MPI_Allreduce(&have, &all, 1, MPI_INT, MPI_MIN, comm->node) == MPI_SUCCESS && all;
 }
 
 static void close_shared(MPI_Win *win) {
@@ -277,10 +285,12 @@ static bool block_open(struct br_comm *comm, size_t bytes, struct br_comm_block 
   void *memory;
   if (!m->board) return false;
   close_shared(&m->block); /* of a block before */
+  m->promised = br_board_bytes(comm->size);
   if (!open_shared(m, br_board_block_bytes(comm->size, bytes), &m->block, &memory)) {
     close_shared(&m->block);
     return false;
   }
+  m->promised += br_board_block_bytes(comm->size, bytes);
   block->mine = (char *)memory + br_board_block_place(bytes, comm->rank);
   block->sums = (char *)memory + br_board_block_place(bytes, comm->size);
   br_board_lend(m->board, memory, bytes);
@@ -290,11 +300,40 @@ static bool block_open(struct br_comm *comm, size_t bytes, struct br_comm_block 
 /* Its memory stays until the communicator's end: to free it is collective, and this rank may be alone in giving up. */
 static void block_close(struct br_comm *comm) { br_board_lend(mpi(comm)->board, NULL, 0); }
 
+/* Its pages are written at once, so that what is opened later knows the room that is left. */
+static void *common_open(struct br_comm *comm, size_t bytes) {
+  struct mpi_comm *m = mpi(comm);
+  const size_t before = ((size_t)comm->node_size * sizeof *m->met + 4095) / 4096 * 4096;
+  void *memory;
+  close_shared(&m->common); /* of an opening before */
+  if (comm->node_size == 1) return NULL;
+  if (!open_shared(m, before + bytes, &m->common, &memory)) {
+    close_shared(&m->common);
+    return NULL;
+  }
+  if (comm->node_rank == 0) memset(memory, 0, before + bytes);
+  m->met = memory;
+  m->meetings = 0;
+  if (MPI_Barrier(m->node) != MPI_SUCCESS) return NULL;
+  return (char *)memory + before;
+}
+
+static void common_meet(struct br_comm *comm) {
+  struct mpi_comm *m = mpi(comm);
+  const int64_t meeting = ++m->meetings;
+  atomic_store_explicit(&m->met[comm->node_rank].count, meeting, memory_order_release);
+  m->spins = 0;
+  for (int r = 0; r < comm->node_size; r++)
+    while (atomic_load_explicit(&m->met[r].count, memory_order_acquire) < meeting) idle(comm);
+}
+
 static void close_mpi(struct br_comm *comm) {
   br_board_close(mpi(comm)->board);
   br_packed_close(mpi(comm)->packed);
   close_shared(&mpi(comm)->shared);
   close_shared(&mpi(comm)->block);
+  close_shared(&mpi(comm)->common);
+  MPI_Comm_free(&mpi(comm)->node);
   MPI_Comm_free(&mpi(comm)->world);
 }
 
@@ -304,10 +343,11 @@ static void open_board(struct mpi_comm *comm) {
   const size_t bytes = br_board_bytes(size);
   void *memory = NULL;
   int all = 0;
-  comm->shared = comm->block = MPI_WIN_NULL;
+  comm->shared = comm->block = comm->common = MPI_WIN_NULL;
   if (size == 1 || comm->base.node_size != size || !open_shared(comm, bytes, &comm->shared, &memory)) return;
   int have = br_board_open(rank, size, memory, &comm->board) == BR_OK;
   if (have && rank == 0) br_board_clear(comm->board);
+  comm->promised = bytes;
   if (MPI_Allreduce(&have, &all, 1, MPI_INT, MPI_MIN, comm->world) == MPI_SUCCESS && all) return;
   br_board_close(comm->board);
   comm->board = NULL;
@@ -319,6 +359,8 @@ static const struct br_comm_ops ops = {
     .progress = progress,
     .block_open = block_open,
     .block_close = block_close,
+    .common_open = common_open,
+    .common_meet = common_meet,
     .broadcast = broadcast,
     .allgather = allgather,
     .gatherv = gatherv,
@@ -352,19 +394,18 @@ int br_comm_open_mpi(MPI_Comm world, struct br_comm **out) {
   memcpy(comm->base.host, name, strnlen(name, sizeof comm->base.host - 1));
   read_library(comm->base.library, sizeof comm->base.library);
   for (int i = 0; i < BR_COMM_PENDING; i++) comm->pending[i] = MPI_REQUEST_NULL;
-  MPI_Comm node;
   int error = MPI_Comm_dup(world, &comm->world);
   if (error == MPI_SUCCESS) {
     MPI_Comm_set_errhandler(comm->world, MPI_ERRORS_RETURN);
     MPI_Comm_rank(comm->world, &comm->base.rank);
     MPI_Comm_size(comm->world, &comm->base.size);
-    error = MPI_Comm_split_type(comm->world, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node);
+    error = MPI_Comm_split_type(comm->world, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &comm->node);
   }
   if (error != MPI_SUCCESS) br_memory_free(comm);
   if (error != MPI_SUCCESS) BR_FAIL(BR_ERROR_COMM, "MPI could not make a communicator");
-  MPI_Comm_rank(node, &comm->base.node_rank);
-  MPI_Comm_size(node, &comm->base.node_size);
-  MPI_Comm_free(&node);
+  MPI_Comm_set_errhandler(comm->node, MPI_ERRORS_RETURN);
+  MPI_Comm_rank(comm->node, &comm->base.node_rank);
+  MPI_Comm_size(comm->node, &comm->base.node_size);
   comm->crowded = comm->base.node_size > br_cpu_count();
   comm->base.ops = &ops;
   open_board(comm);

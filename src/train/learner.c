@@ -1,5 +1,5 @@
-/* One optimiser step: the rank's units forward and backward, rounded onto the grid, summed over ranks in buckets, and the update that every rank makes
- * alike. */
+/* One optimiser step: the rank's units forward and backward, rounded onto the grid, summed over ranks in buckets, and the update, the same
+ * on every machine, of which its ranks and their threads make shares. */
 #include "train/learner.h"
 #include "train/statistics.h"
 
@@ -186,20 +186,34 @@ static void pull_to_anchor(struct br_learner *learner, struct br_part part) {
   for (size_t i = first; i < last; i++) learner->gradient[i] = fmaf(prox, learner->trained[i] - learner->anchor[i], learner->gradient[i]);
 }
 
-void br_learner_update(struct br_learner *learner, struct br_barrier *barrier, int64_t units, float lr, struct br_part part) {
+/* The whole mean gradient, pulled. */
+static void get_gradient(struct br_learner *learner, struct br_barrier *barrier, int64_t units, struct br_part part) {
   if (learner->summed_floats)
     br_scale(learner->gradient, 1.0f / (float)units, learner->gradient, false, learner->graph->trained_floats, part);
   else if (learner->fixed.shift)
     br_fixed_get(&learner->fixed, learner->total.grid, units, learner->gradient, part);
   else
     br_grid_get(learner->total.grid, 0x1p-40 / (double)units, learner->gradient, learner->graph->trained_floats, part);
-  if (part.index == 0) br_statistics_blend(learner->graph, learner->total.pairs, (double)units, false, learner->statistics);
   br_barrier_wait(barrier, part.count); /* pulling splits the block otherwise than the grid does */
   if (learner->anchor) pull_to_anchor(learner, part);
   br_barrier_wait(barrier, part.count);
-  if (part.index == 0) learner->update = br_optimiser_begin(learner->optimiser, learner->gradient, lr);
+}
+
+/* A share of the update needs no more than its gradients, and has them while they are in the cache; clipping and pulling need them all, and sums of the other kinds have them. */
+void br_learner_update(struct br_learner *learner, struct br_barrier *barrier, int64_t units, float lr, struct br_part part) {
+  struct br_optimiser *optimiser = learner->optimiser;
+  const bool whole = learner->summed_floats || learner->fixed.shift || learner->anchor || optimiser->options.clip > 0;
+  if (whole) get_gradient(learner, barrier, units, part);
+  if (part.index == 0) learner->update = br_optimiser_begin(optimiser, learner->gradient, lr);
+  br_statistics_blend(learner->graph, learner->total.pairs, (double)units, false, learner->statistics, part);
   br_barrier_wait(barrier, part.count);
-  br_optimiser_apply(learner->optimiser, &learner->update, learner->trained, learner->gradient, barrier, part);
+  for (int p = 0; p < learner->graph->n_params; p++) {
+    size_t first, last;
+    if (!br_optimiser_share(optimiser, p, part, &first, &last)) continue;
+    const size_t at = learner->graph->params[p].offset + first;
+    if (!whole) br_grid_get(learner->total.grid + at, 0x1p-40 / (double)units, learner->gradient + at, last - first, BR_PART_ALL);
+    br_optimiser_apply(optimiser, &learner->update, p, learner->trained, learner->gradient, barrier, part);
+  }
 }
 
 /* The gradients of the last units are still there when a step is found bad. */
@@ -318,6 +332,7 @@ int br_learner_step(struct br_learner *learner, struct br_comm *comm, struct br_
   learner->tally = br_step_sums_tally(&learner->total);
   br_tally_merge(&learner->tally, &before);
   br_team_run(crew->team, update_member, &shared);
+  if (learner->common) br_comm_common_meet(learner->common);
   if (learner->fixed.shift) br_fixed_follow(&learner->fixed);
   return BR_OK;
 }

@@ -50,6 +50,7 @@ struct br_learner {
   float *gradient;                /* of the batch, after summing */
   struct br_step_sums sums;  /* of this rank's units */
   struct br_step_sums total; /* of all ranks: the same, or what the ranks of a machine have in common; borrowed */
+  const struct br_comm_common *common; /* has the weights, where the ranks of a machine make an update together; NULL: they do not; borrowed */
   struct br_comm_block block; /* the memory of both, where they are summed as they are */
   struct br_buckets buckets; /* of the sums, where there are several ranks */
   struct br_fixed fixed; /* reduce fixed32, fixed16: the tensors' grids; else empty */
@@ -93,7 +94,7 @@ void br_learner_update(struct br_learner *learner, struct br_barrier *barrier, i
 /* Fails naming the tensor to blame where the last step's sums are bad: some gradient among the crew's groups first .. last - 1 is not a number or too large. */
 int br_learner_check(const struct br_learner *learner, const struct br_crew *crew, int first, int last, const struct br_order *order, const struct br_step *step);
 
-/* One whole step on all ranks: the rank's units on the groups of its crew, their sums over ranks, and the update that every rank makes alike. By the
+/* One whole step on all ranks: the rank's units on the groups of its crew, their sums over ranks, and the update, of which it makes its share. By the
  * thread that owns the communicator. Collective. */
 int br_learner_step(struct br_learner *learner, struct br_comm *comm, struct br_crew *crew, const struct br_order *order, struct br_step *step);
 

@@ -30,6 +30,13 @@ bool br_muon_takes(const struct br_param *param) {
   return x.side > 1 && x.side <= LONGEST_SHORT_SIDE;
 }
 
+#define PRODUCTS_A_VALUE 32.0 /* multiply-adds, about */
+
+double br_muon_cost(const struct br_param *param) {
+  const double n = (double)param->count, side = (double)matrix_of(param).side;
+  return n + STEPS * side * (2 * n + side * side) / PRODUCTS_A_VALUE;
+}
+
 /* --- scratch: a matrix, two squares of its side, then each thread's for the products ---------------------------------------------------------- */
 
 static size_t aligned(size_t bytes) { return (bytes + BR_ALIGNMENT - 1) / BR_ALIGNMENT * BR_ALIGNMENT; }

@@ -13,6 +13,9 @@ bool br_muon_takes(const struct br_param *param);
 /* Scratch for all matrices of a net and a team of so many threads; 0 where there are none. */
 size_t br_muon_work_bytes(const struct br_graph *graph, int threads);
 
+/* Work of a step, as the number of values that LAMB makes meanwhile. */
+double br_muon_cost(const struct br_param *param);
+
 struct br_muon {
   float lr, momentum, decay;
   struct br_barrier *barrier; /* of the team */

@@ -29,18 +29,102 @@ size_t br_optimiser_bytes(const struct br_graph *graph, const struct br_optimise
   return sizeof(float) * br_optimiser_state_floats(graph, options) + work_bytes(graph, options, threads);
 }
 
-int br_optimiser_open(struct br_optimiser *optimiser, const struct br_graph *graph, const struct br_optimiser_options *options, const bool *frozen, int threads) {
-  *optimiser = (struct br_optimiser){.graph = graph, .options = *options, .frozen = frozen, .n_moments = moments(options->kind, options->momentum)};
+static enum br_optimiser_kind kind_of(const struct br_optimiser *optimiser, int p) {
+  const enum br_optimiser_kind kind = optimiser->options.kind;
+  return kind == BR_OPTIMISER_MUON && !br_muon_takes(&optimiser->graph->params[p]) ? BR_OPTIMISER_LAMB : kind;
+}
+
+static bool is_trained(const struct br_optimiser *optimiser, int p) { return !optimiser->graph->params[p].statistic && !(optimiser->frozen && optimiser->frozen[p]); }
+
+/* --- who makes what ------------------------------------------------------------------------------------------------------------ */
+
+/* LARS, LAMB and Muon read whole tensors, so a rank has all of one, and of the first two a thread; the others split every tensor. */
+static bool reads_tensors(enum br_optimiser_kind kind) { return kind == BR_OPTIMISER_LARS || kind == BR_OPTIMISER_LAMB || kind == BR_OPTIMISER_MUON; }
+
+static double cost_of(const struct br_optimiser *optimiser, int p) {
+  const struct br_param *param = &optimiser->graph->params[p];
+  if (!is_trained(optimiser, p)) return 0;
+  return kind_of(optimiser, p) == BR_OPTIMISER_MUON ? br_muon_cost(param) : (double)param->count;
+}
+
+/* The dearest first, each to the one of `parts` that has least; what costs nothing goes to none. The costs are used up. */
+static int deal(double *cost, int n, int parts, int *owner) {
+  double *load;
+  BR_TRY(br_memory_alloc((size_t)parts, sizeof *load, "shares of an update", &load));
+  for (;;) {
+    int dearest = 0, least = 0;
+    for (int p = 1; p < n; p++)
+      if (cost[p] > cost[dearest]) dearest = p;
+    if (!(cost[dearest] > 0)) break;
+    for (int k = 1; k < parts; k++)
+      if (load[k] < load[least]) least = k;
+    owner[dearest] = least;
+    load[least] += cost[dearest];
+    cost[dearest] = 0;
+  }
+  br_memory_free(load);
+  return BR_OK;
+}
+
+/* To the ranks, then this rank's to its threads. */
+static int deal_tensors(struct br_optimiser *optimiser, double *cost, int threads) {
+  const int n = optimiser->graph->n_params;
+  for (int p = 0; p < n; p++) cost[p] = cost_of(optimiser, p);
+  BR_TRY(deal(cost, n, optimiser->rank.count, optimiser->owner));
+  for (int p = 0; p < n; p++) {
+    const bool mine = is_trained(optimiser, p) && optimiser->owner[p] == optimiser->rank.index;
+    optimiser->owner[p] = mine ? 0 : -1;
+    cost[p] = mine && kind_of(optimiser, p) != BR_OPTIMISER_MUON ? cost_of(optimiser, p) : 0;
+  }
+  return deal(cost, n, threads, optimiser->owner);
+}
+
+static int open_owners(struct br_optimiser *optimiser, int threads) {
+  const size_t n = (size_t)optimiser->graph->n_params;
+  double *cost;
+  BR_TRY(br_memory_alloc(n, sizeof *optimiser->owner, "shares of an update", &optimiser->owner));
+  BR_TRY(br_memory_alloc(n, sizeof *cost, "shares of an update", &cost));
+  int status = deal_tensors(optimiser, cost, threads);
+  br_memory_free(cost);
+  return status;
+}
+
+bool br_optimiser_share(const struct br_optimiser *optimiser, int p, struct br_part part, size_t *first, size_t *last) {
+  const size_t n = optimiser->graph->params[p].count;
+  *first = 0, *last = n;
+  if (!is_trained(optimiser, p)) return false;
+  switch (kind_of(optimiser, p)) {
+    case BR_OPTIMISER_LARS:
+    case BR_OPTIMISER_LAMB: return optimiser->owner[p] == part.index;
+    case BR_OPTIMISER_MUON: br_part_range(part, n, 16, first, last); return optimiser->owner[p] >= 0;
+    default: {
+      size_t from, to;
+      br_part_range(optimiser->rank, n, 16, &from, &to);
+      br_part_range(part, to - from, 16, first, last);
+      *first += from, *last += from;
+      return *first < *last;
+    }
+  }
+}
+
+/* --- opening ------------------------------------------------------------------------------------------------------------------- */
+
+int br_optimiser_open(struct br_optimiser *optimiser, const struct br_graph *graph, const struct br_optimiser_options *options, const bool *frozen, int threads, struct br_part rank, float *state) {
+  *optimiser = (struct br_optimiser){.graph = graph, .options = *options, .frozen = frozen, .n_moments = moments(options->kind, options->momentum), .rank = rank, .state = state, .borrows_state = state != NULL};
   const size_t work = work_bytes(graph, options, threads);
   if (work > 0) BR_TRY(br_memory_alloc(work, 1, "optimiser scratch", &optimiser->work));
-  return br_memory_alloc(br_optimiser_state_floats(graph, options), sizeof(float), "optimiser state", &optimiser->state);
+  if (reads_tensors(options->kind)) BR_TRY(open_owners(optimiser, threads));
+  return state ? BR_OK : br_memory_alloc(br_optimiser_state_floats(graph, options), sizeof(float), "optimiser state", &optimiser->state);
 }
 
 void br_optimiser_close(struct br_optimiser *optimiser) {
-  br_memory_free(optimiser->state);
+  if (!optimiser->borrows_state) br_memory_free(optimiser->state);
   br_memory_free(optimiser->work);
+  br_memory_free(optimiser->owner);
   *optimiser = (struct br_optimiser){0};
 }
+
+/* --- the steps ----------------------------------------------------------------------------------------------------------------- */
 
 double br_square_sum(const float *x, size_t n) {
   double lane[4] = {0};
@@ -67,17 +151,15 @@ static float correction(float beta, uint32_t t) {
 }
 
 /* LARS (You et al. 2017): the step of each weight tensor is scaled to its norm. */
-static void lars(const struct br_optimiser_options *o, const struct br_update *update, float *w, float *g, float *v, size_t n, float decay, struct br_part part) {
+static void lars(const struct br_optimiser_options *o, const struct br_update *update, float *w, float *g, float *v, size_t n, float decay) {
   double w_norm = sqrt(br_square_sum(w, n)), g_norm = sqrt(br_square_sum(g, n));
   float trust = decay > 0 && w_norm > 0 && g_norm > 0 ? (float)(0.001 * w_norm / (g_norm + decay * w_norm)) : 1;
-  br_sgd_step(&(struct br_sgd){update->lr * trust, o->momentum, decay, o->nesterov}, w, g, v, n, part);
+  br_sgd_step(&(struct br_sgd){update->lr * trust, o->momentum, decay, o->nesterov}, w, g, v, n, BR_PART_ALL);
 }
 
 /* v = beta2 v + (1 - beta2) g^2; step g / (sqrt v + eps), with momentum as PyTorch has it. */
-static void rmsprop(const struct br_optimiser_options *o, float lr, float *w, const float *g, float *m, float *v, size_t n, float decay, struct br_part part) {
-  size_t first, last;
-  br_part_range(part, n, 16, &first, &last);
-  for (size_t i = first; i < last; i++) {
+static void rmsprop(const struct br_optimiser_options *o, float lr, float *w, const float *g, float *m, float *v, size_t n, float decay) {
+  for (size_t i = 0; i < n; i++) {
     float d = g[i] + decay * w[i];
     v[i] = o->beta2 * v[i] + (1 - o->beta2) * (d * d);
     m[i] = o->momentum * m[i] + d / (sqrtf(v[i]) + o->eps);
@@ -105,37 +187,27 @@ static void lamb(const struct br_optimiser *optimiser, float lr, float *w, float
   for (size_t i = 0; i < n; i++) w[i] -= step * g[i];
 }
 
-/* LARS and LAMB read the whole tensor, so one thread owns it; the others split every tensor, as Muon does its matrices. */
-static bool owns(enum br_optimiser_kind kind, int param, struct br_part *part) {
-  if (kind != BR_OPTIMISER_LAMB && kind != BR_OPTIMISER_LARS) return true;
-  bool mine = param % part->count == part->index;
-  *part = BR_PART_ALL;
-  return mine;
-}
-
-void br_optimiser_apply(const struct br_optimiser *optimiser, const struct br_update *update, float *weights, float *gradient, struct br_barrier *barrier, struct br_part part) {
+void br_optimiser_apply(const struct br_optimiser *optimiser, const struct br_update *update, int p, float *weights, float *gradient, struct br_barrier *barrier, struct br_part part) {
   const struct br_graph *graph = optimiser->graph;
   const struct br_optimiser_options *o = &optimiser->options;
-  for (int p = 0; p < graph->n_params; p++) {
-    const struct br_param *param = &graph->params[p];
-    struct br_part mine = part;
-    const enum br_optimiser_kind kind = o->kind == BR_OPTIMISER_MUON && !br_muon_takes(param) ? BR_OPTIMISER_LAMB : o->kind;
-    if (param->statistic || (optimiser->frozen && optimiser->frozen[p]) || !owns(kind, p, &mine)) continue;
-    float *w = weights + param->offset, *g = gradient + param->offset, decay = param->decay || o->decay_all ? o->weight_decay : 0;
-    float *m = optimiser->n_moments > 0 ? optimiser->state + param->offset : NULL, *v = optimiser->n_moments > 1 ? m + graph->trained_floats : NULL;
-    size_t n = param->count;
-    if (update->factor != 1) br_scale(g, update->factor, g, false, n, mine);
-    switch (kind) {
-      case BR_OPTIMISER_SGD: br_sgd_step(&(struct br_sgd){update->lr, o->momentum, decay, o->nesterov}, w, g, m, n, mine); break;
-      case BR_OPTIMISER_LARS: lars(o, update, w, g, m, n, decay, mine); break;
-      case BR_OPTIMISER_RMSPROP: rmsprop(o, update->lr, w, g, m, v, n, decay, mine); break;
-      case BR_OPTIMISER_MUON: br_muon_step(&(struct br_muon){update->lr, o->momentum, decay, barrier, optimiser->work}, param, w, g, m, mine); break;
-      case BR_OPTIMISER_LAMB: lamb(optimiser, update->lr, w, g, m, v, n, decay, param->decay); break;
-      case BR_OPTIMISER_ADAM:
-      case BR_OPTIMISER_ADAMW: {
-        struct br_adam adam = {update->lr, o->momentum, o->beta2, o->eps, decay, correction(o->momentum, optimiser->step), correction(o->beta2, optimiser->step), o->kind == BR_OPTIMISER_ADAMW};
-        br_adam_step(&adam, w, g, m, v, n, mine);
-      }
+  const struct br_param *param = &graph->params[p];
+  size_t first, last;
+  if (!br_optimiser_share(optimiser, p, part, &first, &last)) return;
+  const size_t at = param->offset + first, n = last - first;
+  const float decay = param->decay || o->decay_all ? o->weight_decay : 0;
+  float *w = weights + at, *g = gradient + at;
+  float *m = optimiser->n_moments > 0 ? optimiser->state + at : NULL, *v = optimiser->n_moments > 1 ? m + graph->trained_floats : NULL;
+  if (update->factor != 1) br_scale(g, update->factor, g, false, n, BR_PART_ALL);
+  switch (kind_of(optimiser, p)) {
+    case BR_OPTIMISER_SGD: br_sgd_step(&(struct br_sgd){update->lr, o->momentum, decay, o->nesterov}, w, g, m, n, BR_PART_ALL); break;
+    case BR_OPTIMISER_LARS: lars(o, update, w, g, m, n, decay); break;
+    case BR_OPTIMISER_RMSPROP: rmsprop(o, update->lr, w, g, m, v, n, decay); break;
+    case BR_OPTIMISER_MUON: br_muon_step(&(struct br_muon){update->lr, o->momentum, decay, barrier, optimiser->work}, param, w - first, g - first, m - first, part); break;
+    case BR_OPTIMISER_LAMB: lamb(optimiser, update->lr, w, g, m, v, n, decay, param->decay); break;
+    case BR_OPTIMISER_ADAM:
+    case BR_OPTIMISER_ADAMW: {
+      struct br_adam adam = {update->lr, o->momentum, o->beta2, o->eps, decay, correction(o->momentum, optimiser->step), correction(o->beta2, optimiser->step), o->kind == BR_OPTIMISER_ADAMW};
+      br_adam_step(&adam, w, g, m, v, n, BR_PART_ALL);
     }
   }
 }

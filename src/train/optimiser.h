@@ -10,12 +10,16 @@ struct br_optimiser {
   const bool *frozen;
   float *state;   /* first and second moments, each a block of graph->trained_floats */
   int n_moments;  /* 0, 1 or 2 */
-  void *work;     /* muon's scratch; NULL for the others */
-  uint32_t step;  /* updates done */
+  bool borrows_state;
+  void *work;           /* muon's scratch; NULL for the others */
+  struct br_part rank;  /* of the ranks that make an update together */
+  int *owner;           /* of optimisers that read whole tensors: per parameter the thread of this rank that makes it, -1: it is another rank's; NULL for the others */
+  uint32_t step;        /* updates done */
 };
 
-/* `threads`: of the teams that will apply it, at most. */
-int br_optimiser_open(struct br_optimiser *optimiser, const struct br_graph *graph, const struct br_optimiser_options *options, const bool *frozen, int threads);
+/* `threads`: of the teams that will apply it. `rank`: this one among the ranks that have the weights and `state`, of zeros, in common, and each make their share of an update;
+ * BR_PART_ALL and NULL: the update and the state are this rank's alone. */
+int br_optimiser_open(struct br_optimiser *optimiser, const struct br_graph *graph, const struct br_optimiser_options *options, const bool *frozen, int threads, struct br_part rank, float *state);
 void br_optimiser_close(struct br_optimiser *optimiser);
 size_t br_optimiser_state_floats(const struct br_graph *graph, const struct br_optimiser_options *options);
 /* State and scratch. */
@@ -26,8 +30,11 @@ struct br_update {
   float lr, factor; /* factor: multiplies the gradient */
 };
 struct br_update br_optimiser_begin(struct br_optimiser *optimiser, const float *gradient, float lr);
-/* The update itself, by every thread of a team with its part; they may meet at the barrier. */
-void br_optimiser_apply(const struct br_optimiser *optimiser, const struct br_update *update, float *weights, float *gradient, struct br_barrier *barrier, struct br_part part);
+/* What a thread has of parameter p: values [*first, *last) are those whose gradient it must have before it applies the update, and no other thread of any rank has them. False: it has nothing to
+ * do there. */
+bool br_optimiser_share(const struct br_optimiser *optimiser, int p, struct br_part part, size_t *first, size_t *last);
+/* The update of parameter p, by every thread of the team with its part; they may meet at the barrier. */
+void br_optimiser_apply(const struct br_optimiser *optimiser, const struct br_update *update, int p, float *weights, float *gradient, struct br_barrier *barrier, struct br_part part);
 
 /* Sum of squares in double: four chains, x[i] in chain i mod 4. */
 double br_square_sum(const float *x, size_t n);

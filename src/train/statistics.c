@@ -37,12 +37,14 @@ void br_statistics_add(const struct br_graph *graph, const float *unit, double w
   }
 }
 
-void br_statistics_blend(const struct br_graph *graph, const struct br_pair *pairs, double units, bool replace, float *running) {
+void br_statistics_blend(const struct br_graph *graph, const struct br_pair *pairs, double units, bool replace, float *running, struct br_part part) {
   for (int p = 0; p < graph->n_params; p++) {
     if (!is_mean(graph, p)) continue;
     const struct br_param *mean = &graph->params[p], *var = &graph->params[p + 1];
     double keep = replace ? 0 : momentum_of(graph, p);
-    for (size_t c = 0; c < mean->count; c++) {
+    size_t first, last;
+    br_part_range(part, mean->count, 16, &first, &last);
+    for (size_t c = first; c < last; c++) {
       double m = br_pair_value(&pairs[mean->offset + c]) / units, v = br_pair_value(&pairs[var->offset + c]) / units - m * m;
       if (v < 0) v = 0;
       float *rm = &running[mean->offset + c], *rv = &running[var->offset + c];
@@ -81,7 +83,7 @@ int br_statistics_recalibrate(struct br_comm *comm, struct br_crew *crew, const 
   br_place_units(units, br_comm_size(comm), speed, br_comm_rank(comm), &work.first, &work.last);
   int status = br_comm_agree(comm, br_crew_run(crew, &work));
   if (status == BR_OK) status = br_comm_sum_pairs(comm, r.pairs, crew->graph->statistic_floats);
-  if (status == BR_OK) br_statistics_blend(crew->graph, r.pairs, (double)units, true, running);
+  if (status == BR_OK) br_statistics_blend(crew->graph, r.pairs, (double)units, true, running, BR_PART_ALL);
   br_memory_free(r.pairs);
   return status;
 }

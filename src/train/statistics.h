@@ -9,8 +9,8 @@
  * part's share. */
 void br_statistics_add(const struct br_graph *graph, const float *unit, double weight, struct br_pair *pairs, struct br_part part);
 /* Mean and biased variance over units of together `units` weight from their pooled pairs, the between-unit term included; blended into `running`:
- * running = keep running + (1 - keep) pooled, keep from each batch norm's momentum (replace: keep 0). */
-void br_statistics_blend(const struct br_graph *graph, const struct br_pair *pairs, double units, bool replace, float *running);
+ * running = keep running + (1 - keep) pooled, keep from each batch norm's momentum (replace: keep 0). The part's share. */
+void br_statistics_blend(const struct br_graph *graph, const struct br_pair *pairs, double units, bool replace, float *running, struct br_part part);
 
 /* Replaces `running` by the exact statistics of the training samples 0 .. samples - 1 of `order`, run in units of the crew's size with batch statistics
  * upstream as in training. The crew is in BR_EXEC_STATS mode. Collective. */

@@ -40,6 +40,7 @@ struct trainer {
   char *settings;
   struct position at;
   /* Synchronous gradients: */
+  struct br_comm_common common; /* the weights and the optimiser's state, where ranks share a machine */
   struct br_optimiser optimiser;
   struct br_learner learner;
   struct br_crew crew;
@@ -134,6 +135,33 @@ static void warn_idle_ranks(const struct trainer *t, int64_t parts, const char *
   if (br_comm_rank(t->comm) == 0 && parts < ranks) br_warn("%d ranks share %lld %s, so %d of them idle; %s", ranks, (long long)parts, what, ranks - (int)parts, mend);
 }
 
+
+
+/* Ranks of one machine make an update together: the model's weights, alike on all of them, go into memory that they have in common, the optimiser's state behind them. */
+static int open_optimiser(struct trainer *t) {
+  const struct br_train_options *o = &t->options;
+  const struct br_graph *graph = t->model->graph;
+  const size_t weights = br_size_align(graph->trained_floats * sizeof(float));
+  float *state = NULL;
+  t->common = br_comm_common_open(t->comm, weights + sizeof(float) * br_optimiser_state_floats(graph, &o->optimiser));
+  if (t->common.memory) {
+    memcpy(t->common.memory, t->model->trained, graph->trained_floats * sizeof(float));
+    br_memory_free(t->model->trained);
+    t->model->trained = t->common.memory;
+    state = (float *)(void *)((char *)t->common.memory + weights);
+  }
+  return br_optimiser_open(&t->optimiser, graph, &o->optimiser, o->frozen, br_team_count(t->team), t->common.part, state);
+}
+
+/* The weights back into the model's own memory. */
+static int take_weights(struct trainer *t) {
+  if (!t->common.memory) return BR_OK;
+  t->model->trained = NULL;
+  BR_TRY(br_memory_alloc(t->model->graph->trained_floats, sizeof(float), "weights", &t->model->trained));
+  memcpy(t->model->trained, t->common.memory, t->model->graph->trained_floats * sizeof(float));
+  return BR_OK;
+}
+
 static int open_gradients(struct trainer *t) {
   const struct br_train_options *o = &t->options;
   struct br_graph *graph = t->model->graph;
@@ -141,8 +169,9 @@ static int open_gradients(struct trainer *t) {
   t->units = (int64_t)(br_dataset_info(t->train_data)->count / (uint64_t)o->micro_batch);
   warn_idle_ranks(t, units_per_step(t), "units a step", "a smaller --micro-batch or a larger --batch gives them work");
   br_place_units(units_per_step(t), br_comm_size(t->comm), o->speed, br_comm_rank(t->comm), &mine_first, &mine_last);
-  BR_TRY(br_comm_agree(t->comm, br_optimiser_open(&t->optimiser, graph, &o->optimiser, o->frozen, br_team_count(t->team))));
+  BR_TRY(br_comm_agree(t->comm, open_optimiser(t)));
   BR_TRY(br_learner_open(&t->learner, t->comm, graph, o, &t->optimiser, t->model->trained, t->model->statistics));
+  t->learner.common = &t->common;
   return br_crew_open(&t->crew, t->team, t->train, graph, BR_EXEC_TRAIN, o->frozen, o->micro_batch, o->balance ? units_per_step(t) : mine_last - mine_first);
 }
 
@@ -283,7 +312,7 @@ static void tell_progress(struct trainer *t) {
 
 /* --- evaluations ------------------------------------------------------------------------------------------------------------- */
 
-/* Every rank must hold the same weights: a difference is a fault of memory or of mixed programs. */
+/* Every machine must hold the same weights, and every rank the same statistics: a difference is a fault of memory or of mixed programs. */
 static int compare_weights(struct trainer *t) {
   uint64_t hash = br_hash64(0, t->model->trained, t->model->graph->trained_floats * sizeof(float));
   hash = br_hash64(hash, t->model->statistics, t->model->graph->statistic_floats * sizeof(float));
@@ -512,5 +541,6 @@ int br_train(struct br_comm *comm, struct br_team *team, struct br_model *model,
   if (status == BR_OK) status = run(&t);
   if (status == BR_OK) finish(&t);
   close_all(&t);
-  return status;
+  const int taken = take_weights(&t);
+  return status == BR_OK ? taken : status;
 }

@@ -56,7 +56,7 @@ static int open_group(struct br_workers *w, int g) {
   const struct br_graph *graph = w->graph;
   BR_TRY(br_memory_alloc(graph->trained_floats, sizeof(float), "a worker's weights", &w->trained[g]));
   BR_TRY(br_memory_alloc(graph->statistic_floats, sizeof(float), "a worker's statistics", &w->statistics[g]));
-  if (!w->keeps) BR_TRY(br_optimiser_open(&w->optimiser[g], graph, &w->options->optimiser, w->options->frozen, w->crew.members));
+  if (!w->keeps) BR_TRY(br_optimiser_open(&w->optimiser[g], graph, &w->options->optimiser, w->options->frozen, w->crew.members, BR_PART_ALL, NULL));
   return br_learner_open(&w->learner[g], NULL, graph, w->options, w->keeps ? NULL : &w->optimiser[g], w->trained[g], w->statistics[g]);
 }
 
@@ -80,7 +80,7 @@ static int open_rank(struct br_workers *w, struct br_team *team, struct br_loade
   BR_TRY(br_memory_alloc(groups, sizeof *w->turn, "workers", &w->turn));
   BR_TRY(br_memory_alloc(groups, sizeof *w->run, "workers", &w->run));
   for (int g = 0; g < w->crew.groups; g++) BR_TRY(open_group(w, g));
-  for (int64_t k = w->first_kept; k < w->last_kept; k++) BR_TRY(br_optimiser_open(&w->optimiser[k - first], w->graph, &o->optimiser, o->frozen, w->crew.members));
+  for (int64_t k = w->first_kept; k < w->last_kept; k++) BR_TRY(br_optimiser_open(&w->optimiser[k - first], w->graph, &o->optimiser, o->frozen, w->crew.members, BR_PART_ALL, NULL));
   if (o->sync == BR_SYNC_FEDAVG) BR_TRY(br_memory_alloc((size_t)w->round_workers, sizeof *w->clients, "client results", &w->clients));
   BR_TRY(br_server_open(&w->server, &o->worker, graph->trained_floats));
   return br_step_sums_open(&w->sums, graph);
@@ -335,7 +335,7 @@ int br_workers_round(struct br_workers *w, struct br_round *round, float *traine
   if (w->sums.scalars[BR_SCALAR_BAD] != 0) return br_comm_agree(w->comm, status);
   round->tally = br_step_sums_tally(&w->sums);
   if (shared.total == 0) return BR_OK; /* clients without a sample have nothing to say */
-  br_statistics_blend(w->graph, w->sums.pairs, (double)shared.total, true, statistics);
+  br_statistics_blend(w->graph, w->sums.pairs, (double)shared.total, true, statistics, BR_PART_ALL);
   struct renewal renewal = {.w = w, .trained = trained, .mean = w->learner[0].gradient, .factor = ldexp(1, -shared.shift) / (double)shared.total, .barrier = &w->crew.barrier};
   br_team_run(w->crew.team, renew_member, &renewal);
   return BR_OK;

@@ -6,6 +6,8 @@
 #ifndef BRAMBLE_CLUSTER_COMM_H
 #define BRAMBLE_CLUSTER_COMM_H
 
+#include <bramble/base/thread.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -51,6 +53,17 @@ struct br_comm_block {
 };
 int br_comm_block_open(struct br_comm *comm, size_t bytes, const char *what, struct br_comm_block *out);
 void br_comm_block_close(struct br_comm_block *block); /* of zeros does nothing */
+
+/* Memory that the ranks of a machine have in common: the same bytes on all of them, zeros at first. One a communicator; it stays until the communicator's end or the next opening,
+ * which is Collective. */
+struct br_comm_common {
+  void *memory;        /* NULL: this rank has none with others; it is alone on its machine, or there is no room for it */
+  struct br_part part; /* this rank among those that have it; BR_PART_ALL without */
+  struct br_comm *comm;
+};
+struct br_comm_common br_comm_common_open(struct br_comm *comm, size_t bytes);
+/* Waits for the others that have it: what they wrote there before is seen after. By all of them; without memory it returns at once. */
+void br_comm_common_meet(const struct br_comm_common *common);
 
 /* `bytes` bytes from rank `root` to all. Collective. */
 int br_comm_broadcast(struct br_comm *comm, void *data, size_t bytes, int root);
