@@ -660,9 +660,21 @@ static void check_lamb_direction(void) {
   float *w = input(n, 1);
   struct pair g = output(n), m = output(n), v = output(n);
   for (size_t i = 0; i < n; i++) v.got[i] = v.want[i] = v.got[i] * v.got[i];
-  br__kernels_reference.lamb_direction(&o, w, g.want, m.want, v.want, n, BR_PART_ALL);
-  IN_PARTS(table->lamb_direction(&o, w, g.got, m.got, v.got, n, part));
+  double want[2] = {1, 2};
+  double got[2] = {1, 2};
+  br__kernels_reference.lamb_direction(&o, w, g.want, m.want, v.want, want, n);
+  table->lamb_direction(&o, w, g.got, m.got, v.got, got, n);
   same("g", g), same("m", m), same("v", v);
+  same_bytes("squares", got, want, sizeof got);
+}
+
+static void check_lamb_step(void) {
+  size_t n = any_size() * 3;
+  float *g = input(n, 1);
+  struct pair w = output(n);
+  br__kernels_reference.lamb_step(0.01f, w.want, g, n);
+  table->lamb_step(0.01f, w.got, g, n);
+  same("w", w);
 }
 
 static void check_normalise_bytes(void) {

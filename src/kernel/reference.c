@@ -604,14 +604,18 @@ void br_ref_adam_step(const struct br_adam *o, float *w, const float *g, float *
   }
 }
 
-void br_ref_lamb_direction(const struct br_adam *o, const float *w, float *g, float *m, float *v, size_t n, struct br_part part) {
-  size_t first, last;
-  br_part_range(part, n, 1, &first, &last);
-  for (size_t i = first; i < last; i++) {
+void br_ref_lamb_direction(const struct br_adam *o, const float *w, float *g, float *m, float *v, double squares[2], size_t n) {
+  for (size_t i = 0; i < n; i++) {
     m[i] = o->beta1 * m[i] + (1 - o->beta1) * g[i];
     v[i] = o->beta2 * v[i] + (1 - o->beta2) * (g[i] * g[i]);
     g[i] = m[i] * o->correction1 / (sqrtf(v[i] * o->correction2) + o->eps) + o->decay * w[i];
+    squares[0] += (double)w[i] * w[i];
+    squares[1] += (double)g[i] * g[i];
   }
+}
+
+void br_ref_lamb_step(float step, float *w, const float *g, size_t n) {
+  for (size_t i = 0; i < n; i++) w[i] -= step * g[i];
 }
 
 /* --- pictures --- */

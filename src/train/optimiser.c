@@ -167,24 +167,15 @@ static void rmsprop(const struct br_optimiser_options *o, float lr, float *w, co
   }
 }
 
-#define LAMB_CHUNK 4096 /* values whose directions stay in L1 until their squares are summed */
-
 /* LAMB (You et al. 2020): Adam's direction, which takes the gradient's place, scaled to the tensor's norm. By one thread, which owns the tensor. Biases and the
  * factors of batch norm are not `scaled`, as in the authors' code: a bias starts at 0, and by steps in proportion to its norm it would hardly leave it. */
 static void lamb(const struct br_optimiser *optimiser, float lr, float *w, float *g, float *m, float *v, size_t n, float decay, bool scaled) {
   const struct br_optimiser_options *o = &optimiser->options;
   const struct br_adam adam = {lr, o->momentum, o->beta2, o->eps, decay, correction(o->momentum, optimiser->step), correction(o->beta2, optimiser->step), true};
-  double w_sum = 0, u_sum = 0;
-  for (size_t first = 0; first < n; first += LAMB_CHUNK) {
-    const size_t last = n - first < LAMB_CHUNK ? n : first + LAMB_CHUNK;
-    br_lamb_direction(&adam, w + first, g + first, m + first, v + first, last - first, BR_PART_ALL);
-    for (size_t i = first; i < last; i++) {
-      w_sum += (double)w[i] * w[i];
-      u_sum += (double)g[i] * g[i];
-    }
-  }
-  const float trust = scaled && w_sum > 0 && u_sum > 0 ? (float)(sqrt(w_sum) / sqrt(u_sum)) : 1, step = lr * trust;
-  for (size_t i = 0; i < n; i++) w[i] -= step * g[i];
+  double squares[2] = {0};
+  br_lamb_direction(&adam, w, g, m, v, squares, n);
+  const float trust = scaled && squares[0] > 0 && squares[1] > 0 ? (float)(sqrt(squares[0]) / sqrt(squares[1])) : 1;
+  br_lamb_step(lr * trust, w, g, n);
 }
 
 void br_optimiser_apply(const struct br_optimiser *optimiser, const struct br_update *update, int p, float *weights, float *gradient, struct br_barrier *barrier, struct br_part part) {

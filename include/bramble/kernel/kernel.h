@@ -190,8 +190,11 @@ struct br_adam {
 void br_adam_step(const struct br_adam *adam, float *w, const float *g, float *m, float *v, size_t n, struct br_part part);
 
 /* LAMB's direction (You et al. 2020), which the tensor's norms then scale: m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) (g g);
- * g becomes m correction1 / (sqrt(v correction2) + eps) + decay w, nothing of it fused. lr and decoupled are not read. */
-void br_lamb_direction(const struct br_adam *adam, const float *w, float *g, float *m, float *v, size_t n, struct br_part part);
+ * g becomes m correction1 / (sqrt(v correction2) + eps) + decay w, nothing of it fused. lr and decoupled are not read. To squares[0] and [1] those of w
+ * and of the direction are added, one after the other, which is why one thread does it all. */
+void br_lamb_direction(const struct br_adam *adam, const float *w, float *g, float *m, float *v, double squares[2], size_t n);
+/* w -= step g, not fused. */
+void br_lamb_step(float step, float *w, const float *g, size_t n);
 
 /* --- dropout ----------------------------------------------------------------------------------------------------------- */
 
