@@ -95,6 +95,27 @@ static void test_block(void **state) {
   }
 }
 
+/* Sums and nothing between, as of a training's steps, whose pieces fill the slots of packed sums just once: request numbers come again at once. */
+static void test_steps(void **state) {
+  (void)state;
+  enum { PARTS = 4, LONGEST = 31000 };
+  static const size_t times[PARTS] = {4, 2, 1, 1};
+  int64_t *x[PARTS];
+  for (int k = 0; k < PARTS; k++) assert_int_equal(br_memory_alloc(times[k] * LONGEST, sizeof(int64_t), "numbers", &x[k]), BR_OK);
+  for (int round = 0; round < 60; round++) {
+    const size_t piece = round % 2 ? 15000 : LONGEST; /* of two ranks, of more */
+    int request[PARTS];
+    for (int k = 0; k < PARTS; k++) {
+      for (size_t i = 0; i < times[k] * piece; i++) x[k][i] = put(br_comm_rank(comm), round + k, i);
+      assert_int_equal(br_comm_reduce_start(comm, x[k], times[k] * piece, BR_COMM_I64, &request[k]), BR_OK);
+    }
+    for (int k = 0; k < PARTS; k++) assert_int_equal(br_comm_wait(comm, request[k]), BR_OK);
+    for (int k = 0; k < PARTS; k++)
+      for (size_t i = 0; i < times[k] * piece; i += 1 + i % 7) assert_true(x[k][i] == expected(round + k, i, BR_COMM_I64));
+  }
+  for (int k = 0; k < PARTS; k++) br_memory_free(x[k]);
+}
+
 /* Memory in common, opened again and again: what the others wrote before a meeting is there after it. More than there can be is nobody's. */
 static void test_common(void **state) {
   (void)state;
@@ -144,7 +165,7 @@ int main(int argc, char **argv) {
     fprintf(stderr, "%s\n", br_error_message());
     return 1;
   }
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_many_at_once), cmocka_unit_test(test_block), cmocka_unit_test(test_common), cmocka_unit_test(test_counter)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_many_at_once), cmocka_unit_test(test_block), cmocka_unit_test(test_steps), cmocka_unit_test(test_common), cmocka_unit_test(test_counter)};
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   if (failed) br_cluster_abort(1); /* the other ranks may wait */
   if (br_comm_rank(comm) == 0) printf("%d ranks on %d machines, %.0f MB sent\n", br_comm_size(comm), br_comm_size(comm) / br_comm_node_size(comm), (double)br_comm_bytes_sent(comm) / 1e6);

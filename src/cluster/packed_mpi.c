@@ -102,6 +102,11 @@ static int begin_piece(struct br_packed *p, struct slot *s, int request) {
   *s = (struct slot){request, q->x + q->begun, q->n - q->begun < most ? q->n - q->begun : most, .out = s->out, .in = s->in, .send = s->send, .receive = s->receive};
   q->begun += s->n;
   q->pieces++;
+  if (q->begun == q->n) { /* before it can be done, and its number another's */
+    pthread_mutex_lock(&p->lock);
+    p->taken++;
+    pthread_mutex_unlock(&p->lock);
+  }
   p->piece++;
   p->under_way++;
   for (int i = 1; i < p->size; i++) BR_TRY(receive(p, s, other(p, i), false));
@@ -178,12 +183,8 @@ static int move_slot(struct br_packed *p, struct slot *s) {
 
 /* The request whose next piece is to begin; -1: none. */
 static int next_request(struct br_packed *p) {
-  int request = -1;
   pthread_mutex_lock(&p->lock);
-  while (p->taken != p->queued && request < 0) {
-    request = p->queue[p->taken % BR_COMM_PENDING];
-    if (p->request[request].begun == p->request[request].n) p->taken++, request = -1;
-  }
+  const int request = p->taken == p->queued ? -1 : p->queue[p->taken % BR_COMM_PENDING];
   pthread_mutex_unlock(&p->lock);
   return request;
 }
