@@ -69,7 +69,6 @@ struct br_wishes br_step_sums_wishes(const struct br_step_sums *sums) { return (
 
 /* --- the learner ----------------------------------------------------------------------------------------------------------- */
 
-
 /* What is known first goes first: statistics after the forward pass, the gradients from the last on, the scalars with the first ones. */
 static void fill_buckets(struct br_learner *learner) {
   struct br_buckets *buckets = &learner->buckets;
@@ -77,7 +76,7 @@ static void fill_buckets(struct br_learner *learner) {
   size_t border[BR_BUCKETS], n = learner->graph->trained_floats;
   int parts = br_buckets_cut(n, border);
   enum br_reduce_kind reduce = learner->options->reduce;
-  buckets->bucket[buckets->count++] = (struct br_bucket){.data = sums->pairs, .n = 2 * learner->graph->statistic_floats, .type = BR_COMM_I64, .first = n, .last = n};
+  if (learner->averages) buckets->bucket[buckets->count++] = (struct br_bucket){.data = sums->pairs, .n = 2 * learner->graph->statistic_floats, .type = BR_COMM_I64, .first = n, .last = n};
   for (int k = 0; k < parts; k++) {
     struct br_bucket bucket = {.first = border[k + 1], .last = border[k], .n = border[k] - border[k + 1], .type = BR_COMM_I64, .data = sums->grid + border[k + 1]};
     if (reduce == BR_REDUCE_FLOAT) bucket.data = learner->gradient + bucket.first, bucket.type = BR_COMM_F32;
@@ -106,6 +105,7 @@ static int open_sums(struct br_learner *learner, struct br_comm *comm) {
 
 int br_learner_open(struct br_learner *learner, struct br_comm *comm, const struct br_graph *graph, const struct br_train_options *options, struct br_optimiser *optimiser, float *trained, float *statistics) {
   *learner = (struct br_learner){.graph = graph, .options = options, .optimiser = optimiser, .trained = trained, .statistics = statistics};
+  learner->averages = graph->statistic_floats > 0 && (!comm || options->bn_recalibrate < options->micro_batch);
   BR_TRY(open_sums(learner, comm));
   BR_TRY(br_memory_alloc(graph->trained_floats, sizeof(float), "gradient", &learner->gradient));
   if (options->reduce == BR_REDUCE_FIXED32) BR_TRY(br_fixed_open(&learner->fixed, graph, 32));
@@ -154,7 +154,7 @@ static void collect_gradients(struct br_learner *learner, struct br_exec *exec, 
 }
 
 static void collect_statistics(struct br_learner *learner, struct br_exec *exec, struct br_part part) {
-  br_statistics_add(learner->graph, br_exec_batch_statistics(exec), 1, learner->sums.pairs, part);
+  if (learner->averages) br_statistics_add(learner->graph, br_exec_batch_statistics(exec), 1, learner->sums.pairs, part);
 }
 
 static void collect_tally(struct br_learner *learner, const struct br_crew *crew, int group) {
@@ -205,7 +205,7 @@ void br_learner_update(struct br_learner *learner, struct br_barrier *barrier, i
   const bool whole = learner->summed_floats || learner->fixed.shift || learner->anchor || optimiser->options.clip > 0;
   if (whole) get_gradient(learner, barrier, units, part);
   if (part.index == 0) learner->update = br_optimiser_begin(optimiser, learner->gradient, lr);
-  br_statistics_blend(learner->graph, learner->total.pairs, (double)units, false, learner->statistics, part);
+  if (learner->averages) br_statistics_blend(learner->graph, learner->total.pairs, (double)units, false, learner->statistics, part);
   br_barrier_wait(barrier, part.count);
   for (int p = 0; p < learner->graph->n_params; p++) {
     size_t first, last;

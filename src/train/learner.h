@@ -57,6 +57,7 @@ struct br_learner {
   struct br_tally tally;   /* grows with every step */
   struct br_update update; /* of the step under way */
   double communicate_seconds;
+  bool averages;      /* batch norm's moving averages are kept; where the statistics are recalibrated before every use, they are not */
   bool summed_floats; /* the gradient holds the sum already (reduce float), not the grid */
 };
 
