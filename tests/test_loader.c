@@ -440,13 +440,13 @@ static void test_rows_in_memory(void **state) {
 /* Pictures of bytes in memory, as large as the input: normalised where they lie, but not if they are enlarged and cut first. */
 static void test_bytes_in_memory(void **state) {
   (void)state;
-  enum { N = 12, H = 5, W = 7, VALUES = H * W * 3 };
-  uint8_t pixels[N][VALUES];
+  enum { PICTURES = 12, H = 5, W = 7, BYTES = H * W * 3 };
+  uint8_t pixels[PICTURES][BYTES];
   for (size_t i = 0; i < sizeof pixels; i++) ((uint8_t *)pixels)[i] = (uint8_t)(i * 2654435761u >> 13);
-  uint8_t labels[N];
-  for (int i = 0; i < N; i++) labels[i] = (uint8_t)i;
-  assert_int_equal(br_npy_write(test_path("x.npy"), BR_NPY_U8, 4, (size_t[]){N, H, W, 3}, pixels), BR_OK);
-  assert_int_equal(br_npy_write(test_path("y.npy"), BR_NPY_U8, 1, (size_t[]){N}, labels), BR_OK);
+  uint8_t labels[PICTURES];
+  for (int i = 0; i < PICTURES; i++) labels[i] = (uint8_t)i;
+  assert_int_equal(br_npy_write(test_path("x.npy"), BR_NPY_U8, 4, (size_t[]){PICTURES, H, W, 3}, pixels), BR_OK);
+  assert_int_equal(br_npy_write(test_path("y.npy"), BR_NPY_U8, 1, (size_t[]){PICTURES}, labels), BR_OK);
   char spec[1100];
   snprintf(spec, sizeof spec, "npy:%s,%s", test_path("x.npy"), test_path("y.npy"));
   struct br_loader_options options = plain();
@@ -456,18 +456,18 @@ static void test_bytes_in_memory(void **state) {
     options.preprocess.resize_shorter = enlarged ? H + 2 : 0;
     struct br_loader *loader;
     assert_int_equal(br_loader_open(&options, &loader), BR_OK);
-    float x[N * VALUES];
-    int32_t label[N];
+    float x[PICTURES * BYTES];
+    int32_t label[PICTURES];
     int same = 0;
-    assert_int_equal(br_loader_fill(loader, 0, (uint64_t[]){11, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, N, x, label), BR_OK);
-    for (int i = 0; i < N; i++)
-      for (int k = 0; k < VALUES; k++) {
+    assert_int_equal(br_loader_fill(loader, 0, (uint64_t[]){11, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, PICTURES, x, label), BR_OK);
+    for (int i = 0; i < PICTURES; i++)
+      for (int k = 0; k < BYTES; k++) {
         const struct br_preprocess *p = &options.preprocess;
         float scale = (float)(1 / (255 * (double)p->std[k % 3])), bias = (float)(-(double)p->mean[k % 3] / (double)p->std[k % 3]);
-        same += x[i * VALUES + k] == (float)pixels[label[i]][k] * scale + bias;
+        same += x[i * BYTES + k] == (float)pixels[label[i]][k] * scale + bias;
       }
     assert_int_equal(label[0], 11);
-    assert_int_equal(same == N * VALUES, !enlarged);
+    assert_int_equal(same == PICTURES * BYTES, !enlarged);
     br_loader_close(loader);
   }
   br_dataset_close(options.dataset);

@@ -37,7 +37,7 @@ static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 void br_step_model_shape(const struct br_plan_request *request, const struct br_train_plan *plan, double unit_seconds, struct br_step_model *model) {
   const struct br_train_options *o = request->options;
-  *model = (struct br_step_model){.threads = request->threads, .sum_bytes = sum_bytes(o->reduce) * (double)request->graph->trained_floats + PAIR * (double)request->graph->statistic_floats, .latency = 1.5e-4, .bandwidth = 940e6 / 8};
+  *model = (struct br_step_model){.threads = request->threads, .sum_bytes = sum_bytes(o->reduce) * (double)request->graph->trained_floats + (br_train_keeps_averages(o) ? PAIR * (double)request->graph->statistic_floats : 0), .latency = 1.5e-4, .bandwidth = 940e6 / 8};
   if (o->sync == BR_SYNC_GRADIENTS) {
     model->parts = o->batch / o->micro_batch;
     if (plan->units > 0 && model->parts > plan->units) model->parts = plan->units;

@@ -105,7 +105,7 @@ static int open_sums(struct br_learner *learner, struct br_comm *comm) {
 
 int br_learner_open(struct br_learner *learner, struct br_comm *comm, const struct br_graph *graph, const struct br_train_options *options, struct br_optimiser *optimiser, float *trained, float *statistics) {
   *learner = (struct br_learner){.graph = graph, .options = options, .optimiser = optimiser, .trained = trained, .statistics = statistics};
-  learner->averages = graph->statistic_floats > 0 && (!comm || options->bn_recalibrate < options->micro_batch);
+  learner->averages = graph->statistic_floats > 0 && (!comm || br_train_keeps_averages(options));
   BR_TRY(open_sums(learner, comm));
   BR_TRY(br_memory_alloc(graph->trained_floats, sizeof(float), "gradient", &learner->gradient));
   if (options->reduce == BR_REDUCE_FIXED32) BR_TRY(br_fixed_open(&learner->fixed, graph, 32));

@@ -86,6 +86,9 @@ struct br_train_options {
   const char *input_settings; /* "name=value" lines of what the data and the loaders were opened with: part of the settings; borrowed, may be NULL */
 };
 
+/* Batch norm's moving averages are summed in every step, but where the statistics are recalibrated before every use. */
+static inline bool br_train_keeps_averages(const struct br_train_options *options) { return options->bn_recalibrate < options->micro_batch; }
+
 /* The settings that make the model, as "name=value" lines in *text, which the caller frees with br_memory_free: no machine, no path. */
 int br_train_settings(const struct br_train_options *options, const struct br_graph *graph, char **text);
 
