@@ -502,7 +502,10 @@ static int run(struct trainer *t) {
 }
 
 static void finish(struct trainer *t) {
-  if (t->ema && t->end != BR_END_ASKED) memcpy(t->model->trained, t->ema, t->model->graph->trained_floats * sizeof(float));
+  if (t->ema && t->end != BR_END_ASKED) {
+    br_comm_common_meet(&t->common); /* the last epoch's watch of some rank may still look at the weights */
+    memcpy(t->model->trained, t->ema, t->model->graph->trained_floats * sizeof(float));
+  }
   if (!t->watch->finished) return;
   const struct position *at = &t->at;
   struct br_train_result result = {.end = t->end, .epochs = at->epoch, .steps = at->step, .seconds = run_seconds(t), .test_loss = at->evaluations ? at->test_loss : NAN,
