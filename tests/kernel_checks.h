@@ -533,12 +533,13 @@ static void check_grid_add(void) {
   int64_t *got = (int64_t *)(void *)(arena + (arena_used + 63) / 16 * 16), *want = got + n;
   arena_used += 4 * n + 128;
   for (size_t i = 0; i < n; i++) got[i] = want[i] = (int64_t)below(1000) - 500;
-  float top = br__kernels_reference.grid_add(g, want, shift, n, BR_PART_ALL);
-  IN_PARTS(float m = table->grid_add(g, got, shift, n, part); if (m > most) most = m);
+  const bool more = coin();
+  float top = br__kernels_reference.grid_add(g, want, more, shift, n, BR_PART_ALL);
+  IN_PARTS(float m = table->grid_add(g, got, more, shift, n, part); if (m > most) most = m);
   same_bytes("sum", got, want, n * sizeof *got);
   same_bytes("largest", &most, &top, sizeof top);
   g[below((int)n)] = __builtin_nanf("");
-  float nan = table->grid_add(g, got, shift, n, BR_PART_ALL);
+  float nan = table->grid_add(g, got, more, shift, n, BR_PART_ALL);
   if (nan == nan) differs("NaN", 0);
 }
 

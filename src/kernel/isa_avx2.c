@@ -65,11 +65,12 @@ static inline __m256i grid_round(__m128 x) {
   return _mm256_blendv_epi8(near, far, large);
 }
 
-static inline void v_grid_add(int64_t *sum, vf x, double factor) {
+static inline void v_grid_add(int64_t *sum, const int64_t *before, vf x, double factor) {
   vf scaled = x * (float)factor;
   __m256i *s = (__m256i *)(void *)sum;
-  _mm256_storeu_si256(s, _mm256_add_epi64(_mm256_loadu_si256(s), grid_round(_mm256_castps256_ps128(scaled))));
-  _mm256_storeu_si256(s + 1, _mm256_add_epi64(_mm256_loadu_si256(s + 1), grid_round(_mm256_extractf128_ps(scaled, 1))));
+  const __m256i *b = (const __m256i *)(const void *)before;
+  _mm256_storeu_si256(s, _mm256_add_epi64(_mm256_loadu_si256(b), grid_round(_mm256_castps256_ps128(scaled))));
+  _mm256_storeu_si256(s + 1, _mm256_add_epi64(_mm256_loadu_si256(b + 1), grid_round(_mm256_extractf128_ps(scaled, 1))));
 }
 
 static inline vf v_grid_get(const int64_t *sum, double factor) {

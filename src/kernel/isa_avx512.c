@@ -72,11 +72,11 @@ static inline size_t v_keep_gt(float *to, int32_t *places, vf x, vf place, vf a,
   return (size_t)__builtin_popcount(keep);
 }
 
-static inline void v_grid_add(int64_t *sum, vf x, double factor) {
+static inline void v_grid_add(int64_t *sum, const int64_t *before, vf x, double factor) {
   vf scaled = x * (float)factor;
   __m512i low = _mm512_cvtps_epi64(_mm512_castps512_ps256(scaled)), high = _mm512_cvtps_epi64(_mm512_extractf32x8_ps(scaled, 1));
-  _mm512_storeu_si512(sum, _mm512_add_epi64(_mm512_loadu_si512(sum), low));
-  _mm512_storeu_si512(sum + 8, _mm512_add_epi64(_mm512_loadu_si512(sum + 8), high));
+  _mm512_storeu_si512(sum, _mm512_add_epi64(_mm512_loadu_si512(before), low));
+  _mm512_storeu_si512(sum + 8, _mm512_add_epi64(_mm512_loadu_si512(before + 8), high));
 }
 
 static inline vf v_grid_get(const int64_t *sum, double factor) {

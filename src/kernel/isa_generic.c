@@ -60,10 +60,10 @@ static inline vl v_dot_add(vl sum, vi a, vi b) {
   return (vl){sum[0] + (int64_t)a[0] * b[0] + (int64_t)a[2] * b[2], sum[1] + (int64_t)a[1] * b[1] + (int64_t)a[3] * b[3]};
 }
 
-static inline void v_grid_add(int64_t *sum, vf x, double factor) {
+static inline void v_grid_add(int64_t *sum, const int64_t *before, vf x, double factor) {
   for (int i = 0; i < VL; i++) {
     double value = (double)x[i] * factor;
-    if (fabs(value) < 0x1p62) sum[i] += llrint(value);
+    sum[i] = before[i] + (fabs(value) < 0x1p62 ? llrint(value) : 0);
   }
 }
 

@@ -63,12 +63,12 @@ static inline vl v_dot_add(vl sum, vi a, vi b) {
   return (vl)vmlal_high_s32(vmlal_s32((int64x2_t)sum, vget_low_s32((int32x4_t)a), vget_low_s32((int32x4_t)b)), (int32x4_t)a, (int32x4_t)b);
 }
 
-static inline void v_grid_add(int64_t *sum, vf x, double factor) {
+static inline void v_grid_add(int64_t *sum, const int64_t *before, vf x, double factor) {
   float64x2_t f = vdupq_n_f64(factor);
   int64x2_t low = vcvtnq_s64_f64(vmulq_f64(vcvt_f64_f32(vget_low_f32((float32x4_t)x)), f));
   int64x2_t high = vcvtnq_s64_f64(vmulq_f64(vcvt_high_f64_f32((float32x4_t)x), f));
-  vst1q_s64(sum, vaddq_s64(vld1q_s64(sum), low));
-  vst1q_s64(sum + 2, vaddq_s64(vld1q_s64(sum + 2), high));
+  vst1q_s64(sum, vaddq_s64(vld1q_s64(before), low));
+  vst1q_s64(sum + 2, vaddq_s64(vld1q_s64(before + 2), high));
 }
 
 static inline vf v_grid_get(const int64_t *sum, double factor) {

@@ -557,7 +557,7 @@ void br_ref_cross_entropy(const float *x, const int32_t *label, const float *cla
 
 /* --- training steps --- */
 
-float br_ref_grid_add(const float *g, int64_t *sum, int shift, size_t n, struct br_part part) {
+float br_ref_grid_add(const float *g, int64_t *sum, bool more, int shift, size_t n, struct br_part part) {
   size_t first, last;
   float largest = 0;
   double factor = (double)((int64_t)1 << shift);
@@ -565,6 +565,7 @@ float br_ref_grid_add(const float *g, int64_t *sum, int shift, size_t n, struct 
   for (size_t i = first; i < last; i++) {
     double value = (double)g[i] * factor;
     if (largest == largest && !(fabsf(g[i]) <= largest)) largest = fabsf(g[i]);
+    if (!more) sum[i] = 0;
     if (fabs(value) < 0x1p62) sum[i] += llrint(value);
   }
   return largest;

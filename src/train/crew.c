@@ -185,6 +185,7 @@ static void crew_member(void *arg, struct br_part part) {
     int64_t left = work->last - first, unit = first + group;
     int active = left < crew->groups ? (int)left : crew->groups;
     double start = part.index == 0 ? br_clock_seconds() : 0, loaded = 0;
+    if (part.index == 0) crew->later = first > work->first;
     if (group < active) {
       if (inner.index == 0) load_unit(call, group, unit);
       if (part.index == 0) loaded = br_clock_seconds();

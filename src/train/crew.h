@@ -27,6 +27,7 @@ struct br_crew {
   struct br_unit **fed;       /* per group: the unit from the feed that it holds; NULL: none */
   struct br_barrier barrier;  /* of all threads */
   struct br_barrier *meeting; /* per group: of its members */
+  bool later;                 /* this is not the run's first round */
   struct br_exec_watch *watch; /* per group: how far its backward pass of the last round is */
   double load_seconds, compute_seconds; /* of group 0, added up over runs */
   int status;                           /* first failure of a run, with its message */

@@ -28,13 +28,13 @@ void br_fixed_close(struct br_fixed *f) {
   *f = (struct br_fixed){0};
 }
 
-float br_fixed_add(const struct br_fixed *f, const float *gradient, int64_t *sum, size_t first, size_t last, struct br_part part) {
+float br_fixed_add(const struct br_fixed *f, const float *gradient, int64_t *sum, bool more, size_t first, size_t last, struct br_part part) {
   float all = 0;
   for (int p = 0; p < f->graph->n_params; p++) {
     const struct br_param *param = &f->graph->params[p];
     size_t from = param->offset > first ? param->offset : first, to = param->offset + param->count < last ? param->offset + param->count : last;
     if (param->statistic || from >= to) continue;
-    float largest = br_grid_add(gradient + from, sum + from, (int)f->shift[p], to - from, part);
+    float largest = br_grid_add(gradient + from, sum + from, more, (int)f->shift[p], to - from, part);
     if (isnan(largest)) return largest;
     if (largest > all) all = largest;
   }

@@ -19,8 +19,8 @@ void br_fixed_close(struct br_fixed *fixed); /* zeroed: nothing */
 /* Bytes it takes. */
 size_t br_fixed_bytes(const struct br_graph *graph);
 
-/* Adds a unit's gradients [first, last) to the sums; returns the largest as br_grid_add does. */
-float br_fixed_add(const struct br_fixed *fixed, const float *gradient, int64_t *sum, size_t first, size_t last, struct br_part part);
+/* Adds a unit's gradients [first, last) to the sums, or without `more` sets them to those; returns the largest as br_grid_add does. */
+float br_fixed_add(const struct br_fixed *fixed, const float *gradient, int64_t *sum, bool more, size_t first, size_t last, struct br_part part);
 /* gradient = mean over the units. */
 void br_fixed_get(struct br_fixed *fixed, const int64_t *sum, int64_t units, float *gradient, struct br_part part);
 /* The grids of the next step, from the sums that all parts have got; by one thread. */

@@ -130,10 +130,15 @@ struct br_run br_learner_run(const struct br_learner *learner, const struct br_o
                          .loss_scale = 1.0f / (float)order->micro_batch, .seed = order->seed, .step = step->number};
 }
 
-void br_learner_clear(struct br_learner *learner, struct br_part part) {
+void br_learner_clear(struct br_learner *learner, bool grid, struct br_part part) {
+  const struct br_step_sums *sums = &learner->sums;
   size_t first, last;
-  br_part_range(part, learner->sums.count, 1024, &first, &last);
-  memset(learner->sums.block + first, 0, (last - first) * sizeof(int64_t));
+  if (part.index == 0) {
+    memset(sums->scalars, 0, BR_SCALAR_ROOM * sizeof *sums->scalars);
+    if (learner->averages) memset(sums->pairs, 0, learner->graph->statistic_floats * sizeof *sums->pairs);
+  }
+  br_part_range(part, grid ? learner->graph->trained_floats : 0, 1024, &first, &last);
+  memset(sums->grid + first, 0, (last - first) * sizeof *sums->grid);
 }
 
 static int argmax(const float *x, int n) {
@@ -143,13 +148,13 @@ static int argmax(const float *x, int n) {
   return best;
 }
 
-/* A group's gradients [first, last), of a step of so many units. */
-static void collect_gradients(struct br_learner *learner, struct br_exec *exec, size_t first, size_t last, int64_t units, struct br_part part) {
+/* A group's gradients [first, last), of a step of so many units; `more`: others came before. */
+static void collect_gradients(struct br_learner *learner, struct br_exec *exec, bool more, size_t first, size_t last, int64_t units, struct br_part part) {
   float largest;
   if (learner->fixed.shift)
-    largest = br_fixed_add(&learner->fixed, br_exec_gradient(exec), learner->sums.grid, first, last, part);
+    largest = br_fixed_add(&learner->fixed, br_exec_gradient(exec), learner->sums.grid, more, first, last, part);
   else
-    largest = br_grid_add(br_exec_gradient(exec) + first, learner->sums.grid + first, BR_GRID_SHIFT, last - first, part);
+    largest = br_grid_add(br_exec_gradient(exec) + first, learner->sums.grid + first, more, BR_GRID_SHIFT, last - first, part);
   if (!(largest < (float)br_grid_limit(units))) __atomic_store_n(&learner->sums.scalars[BR_SCALAR_BAD], 1, __ATOMIC_RELAXED);
 }
 
@@ -173,8 +178,8 @@ static void collect_tally(struct br_learner *learner, const struct br_crew *crew
 }
 
 /* Scalars by one thread, the rest split between all. */
-void br_learner_collect(struct br_learner *learner, const struct br_crew *crew, int group, int64_t units, struct br_part part) {
-  collect_gradients(learner, crew->exec[group], 0, learner->graph->trained_floats, units, part);
+void br_learner_collect(struct br_learner *learner, const struct br_crew *crew, int group, bool more, int64_t units, struct br_part part) {
+  collect_gradients(learner, crew->exec[group], more, 0, learner->graph->trained_floats, units, part);
   collect_statistics(learner, crew->exec[group], part);
   if (part.index == 0) collect_tally(learner, crew, group);
 }
@@ -262,10 +267,11 @@ static void step_merge(void *arg, struct br_crew *crew, int active, struct br_pa
   struct br_learner *learner = shared->learner;
   const struct br_buckets *buckets = &learner->buckets;
   for (int g = 0; g < active; g++) {
+    const bool more = crew->later || g > 0;
     if (buckets->begun == 0) {
-      br_learner_collect(learner, crew, g, shared->step->count, part);
+      br_learner_collect(learner, crew, g, more, shared->step->count, part);
     } else { /* the rest of it */
-      collect_gradients(learner, crew->exec[g], 0, buckets->bucket[buckets->begun - 1].first, shared->step->count, part);
+      collect_gradients(learner, crew->exec[g], more, 0, buckets->bucket[buckets->begun - 1].first, shared->step->count, part);
       if (part.index == 0) collect_tally(learner, crew, g);
     }
   }
@@ -285,14 +291,17 @@ static void step_settled(void *arg, struct br_crew *crew, int active, size_t fro
   for (const struct br_bucket *next = &buckets->bucket[buckets->begun]; next->first > 0 && from <= next->first; next++) {
     for (int g = 0; g < active; g++) {
       if (buckets->begun == 0) collect_statistics(learner, crew->exec[g], BR_PART_ALL);
-      collect_gradients(learner, crew->exec[g], next->first, next->last, shared->step->count, BR_PART_ALL);
+      collect_gradients(learner, crew->exec[g], crew->later || g > 0, next->first, next->last, shared->step->count, BR_PART_ALL);
     }
     begin_bucket(learner, shared->comm);
   }
   br_buckets_progress(buckets, shared->comm);
 }
 
-static void clear_member(void *arg, struct br_part part) { br_learner_clear(((struct shared_step *)arg)->learner, part); }
+static void clear_member(void *arg, struct br_part part) {
+  const struct shared_step *shared = arg;
+  br_learner_clear(shared->learner, shared->step->mine_first == shared->step->mine_last, part);
+}
 
 static void update_member(void *arg, struct br_part part) {
   struct shared_step *shared = arg;

@@ -87,10 +87,11 @@ struct br_step {
 
 /* The run that the step's units have in common. */
 struct br_run br_learner_run(const struct br_learner *learner, const struct br_order *order, const struct br_step *step);
-/* The parts of a step, by every member of a group of threads with its part: sums to zero; the result of the crew's group `group` added; the update
+/* The parts of a step, by every member of a group of threads with its part: sums to zero, the gradients' `grid` only where no unit will set it; the result of the crew's group `group` added, or without
+ * `more` the first on the grid; the update
  * from the sums, which are over `units` units. Between them the members meet at a barrier of the caller's. */
-void br_learner_clear(struct br_learner *learner, struct br_part part);
-void br_learner_collect(struct br_learner *learner, const struct br_crew *crew, int group, int64_t units, struct br_part part);
+void br_learner_clear(struct br_learner *learner, bool grid, struct br_part part);
+void br_learner_collect(struct br_learner *learner, const struct br_crew *crew, int group, bool more, int64_t units, struct br_part part);
 void br_learner_update(struct br_learner *learner, struct br_barrier *barrier, int64_t units, float lr, struct br_part part);
 /* Fails naming the tensor to blame where the last step's sums are bad: some gradient among the crew's groups first .. last - 1 is not a number or too large. */
 int br_learner_check(const struct br_learner *learner, const struct br_crew *crew, int first, int last, const struct br_order *order, const struct br_step *step);

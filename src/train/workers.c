@@ -148,12 +148,12 @@ static void local_step(struct shared_round *shared, int group, const struct br_o
   struct br_crew *crew = &w->crew;
   struct br_learner *learner = &w->learner[group];
   struct br_barrier *meeting = &crew->meeting[group];
-  br_learner_clear(learner, inner);
+  br_learner_clear(learner, false, inner);
   br_barrier_wait(meeting, inner.count);
   for (int64_t unit = step->first; unit < step->first + step->count; unit++) {
     if (inner.index == 0) load_unit(shared, group, order, step, unit);
     br_exec_run(crew->exec[group], &w->run[group], inner);
-    br_learner_collect(learner, crew, group, step->count, inner);
+    br_learner_collect(learner, crew, group, unit > step->first, step->count, inner);
   }
   br_barrier_wait(meeting, inner.count);
   if (inner.index == 0) {

@@ -168,9 +168,9 @@ void br_cross_entropy(const float *x, const int32_t *label, const float *class_w
 
 /* --- training steps ------------------------------------------------------------------------------------------------------ */
 
-/* sum[i] += round to nearest even(g[i] 2^shift) as int64; returns the largest |g[i]| of the part, NaN if any is NaN. Where the
+/* sum[i] += round to nearest even(g[i] 2^shift) as int64, or without `more` sum[i] = that, whatever it was; returns the largest |g[i]| of the part, NaN if any is NaN. Where the
  * result is NaN or at least 2^(62 - shift) the sums are not to be used. shift 0 to 60. */
-float br_grid_add(const float *g, int64_t *sum, int shift, size_t n, struct br_part part);
+float br_grid_add(const float *g, int64_t *sum, bool more, int shift, size_t n, struct br_part part);
 /* g[i] = (float)((double)sum[i] * factor); returns the largest |g[i]| of the part. */
 float br_grid_get(const int64_t *sum, double factor, float *g, size_t n, struct br_part part);
 
