@@ -23,7 +23,9 @@ size_t br_optimiser_state_floats(const struct br_graph *graph, const struct br_o
   return (size_t)moments(options->kind, options->momentum) * graph->trained_floats;
 }
 
-static size_t work_bytes(const struct br_graph *graph, const struct br_optimiser_options *options, int threads) { return options->kind == BR_OPTIMISER_MUON ? br_muon_work_bytes(graph, threads) : 0; }
+/* A thread's scratch for a matrix of its own; all threads' together are a team's. */
+static size_t own_work_bytes(const struct br_graph *graph, const struct br_optimiser_options *options) { return options->kind == BR_OPTIMISER_MUON ? br_muon_work_bytes(graph, 1) : 0; }
+static size_t work_bytes(const struct br_graph *graph, const struct br_optimiser_options *options, int threads) { return (size_t)threads * own_work_bytes(graph, options); }
 
 size_t br_optimiser_bytes(const struct br_graph *graph, const struct br_optimiser_options *options, int threads) {
   return sizeof(float) * br_optimiser_state_floats(graph, options) + work_bytes(graph, options, threads);
@@ -38,7 +40,11 @@ static bool is_trained(const struct br_optimiser *optimiser, int p) { return !op
 
 /* --- who makes what ------------------------------------------------------------------------------------------------------------ */
 
-/* LARS, LAMB and Muon read whole tensors, so a rank has all of one, and of the first two a thread; the others split every tensor. */
+#define ANOTHER_RANKS (-1)
+#define TEAM (-2)
+
+/* LARS, LAMB and Muon read whole tensors, so a thread of a rank has all of one, but that matrices that would keep one thread longer than all the others' work are Muon's whole team's; the
+ * other optimisers split every tensor. */
 static bool reads_tensors(enum br_optimiser_kind kind) { return kind == BR_OPTIMISER_LARS || kind == BR_OPTIMISER_LAMB || kind == BR_OPTIMISER_MUON; }
 
 static double cost_of(const struct br_optimiser *optimiser, int p) {
@@ -69,12 +75,19 @@ static int deal(double *cost, int n, int parts, int *owner) {
 /* To the ranks, then this rank's to its threads. */
 static int deal_tensors(struct br_optimiser *optimiser, double *cost, int threads) {
   const int n = optimiser->graph->n_params;
+  double all = 0;
   for (int p = 0; p < n; p++) cost[p] = cost_of(optimiser, p);
   BR_TRY(deal(cost, n, optimiser->rank.count, optimiser->owner));
   for (int p = 0; p < n; p++) {
     const bool mine = is_trained(optimiser, p) && optimiser->owner[p] == optimiser->rank.index;
-    optimiser->owner[p] = mine ? 0 : -1;
-    cost[p] = mine && kind_of(optimiser, p) != BR_OPTIMISER_MUON ? cost_of(optimiser, p) : 0;
+    optimiser->owner[p] = ANOTHER_RANKS;
+    cost[p] = mine ? cost_of(optimiser, p) : 0;
+    all += cost[p];
+  }
+  for (int p = 0; p < n; p++) {
+    if (kind_of(optimiser, p) != BR_OPTIMISER_MUON || !(cost[p] * threads > all)) continue;
+    optimiser->owner[p] = TEAM;
+    cost[p] = 0;
   }
   return deal(cost, n, threads, optimiser->owner);
 }
@@ -93,18 +106,15 @@ bool br_optimiser_share(const struct br_optimiser *optimiser, int p, struct br_p
   const size_t n = optimiser->graph->params[p].count;
   *first = 0, *last = n;
   if (!is_trained(optimiser, p)) return false;
-  switch (kind_of(optimiser, p)) {
-    case BR_OPTIMISER_LARS:
-    case BR_OPTIMISER_LAMB: return optimiser->owner[p] == part.index;
-    case BR_OPTIMISER_MUON: br_part_range(part, n, 16, first, last); return optimiser->owner[p] >= 0;
-    default: {
-      size_t from, to;
-      br_part_range(optimiser->rank, n, 16, &from, &to);
-      br_part_range(part, to - from, 16, first, last);
-      *first += from, *last += from;
-      return *first < *last;
-    }
+  if (reads_tensors(optimiser->options.kind)) {
+    if (optimiser->owner[p] == TEAM) br_part_range(part, n, 16, first, last);
+    return optimiser->owner[p] == TEAM || optimiser->owner[p] == part.index;
   }
+  size_t from, to;
+  br_part_range(optimiser->rank, n, 16, &from, &to);
+  br_part_range(part, to - from, 16, first, last);
+  *first += from, *last += from;
+  return *first < *last;
 }
 
 /* --- opening ------------------------------------------------------------------------------------------------------------------- */
@@ -167,6 +177,12 @@ static void rmsprop(const struct br_optimiser_options *o, float lr, float *w, co
   }
 }
 
+static void muon(const struct br_optimiser *optimiser, int p, float lr, float decay, float *w, float *g, float *m, struct br_barrier *barrier, struct br_part part) {
+  const bool team = optimiser->owner[p] == TEAM;
+  char *work = (char *)optimiser->work + (team ? 0 : (size_t)part.index * own_work_bytes(optimiser->graph, &optimiser->options));
+  br_muon_step(&(struct br_muon){lr, optimiser->options.momentum, decay, barrier, work}, &optimiser->graph->params[p], w, g, m, team ? part : BR_PART_ALL);
+}
+
 /* LAMB (You et al. 2020): Adam's direction, which takes the gradient's place, scaled to the tensor's norm. By one thread, which owns the tensor. Biases and the
  * factors of batch norm are not `scaled`, as in the authors' code: a bias starts at 0, and by steps in proportion to its norm it would hardly leave it. */
 static void lamb(const struct br_optimiser *optimiser, float lr, float *w, float *g, float *m, float *v, size_t n, float decay, bool scaled) {
@@ -193,7 +209,7 @@ void br_optimiser_apply(const struct br_optimiser *optimiser, const struct br_up
     case BR_OPTIMISER_SGD: br_sgd_step(&(struct br_sgd){update->lr, o->momentum, decay, o->nesterov}, w, g, m, n, BR_PART_ALL); break;
     case BR_OPTIMISER_LARS: lars(o, update, w, g, m, n, decay); break;
     case BR_OPTIMISER_RMSPROP: rmsprop(o, update->lr, w, g, m, v, n, decay); break;
-    case BR_OPTIMISER_MUON: br_muon_step(&(struct br_muon){update->lr, o->momentum, decay, barrier, optimiser->work}, param, w - first, g - first, m - first, part); break;
+    case BR_OPTIMISER_MUON: muon(optimiser, p, update->lr, decay, w - first, g - first, m - first, barrier, part); break;
     case BR_OPTIMISER_LAMB: lamb(optimiser, update->lr, w, g, m, v, n, decay, param->decay); break;
     case BR_OPTIMISER_ADAM:
     case BR_OPTIMISER_ADAMW: {

@@ -13,7 +13,7 @@ struct br_optimiser {
   bool borrows_state;
   void *work;           /* muon's scratch; NULL for the others */
   struct br_part rank;  /* of the ranks that make an update together */
-  int *owner;           /* of optimisers that read whole tensors: per parameter the thread of this rank that makes it, -1: it is another rank's; NULL for the others */
+  int *owner;           /* of optimisers that read whole tensors: per parameter the thread of this rank that makes it, or who else (optimiser.c); NULL for the others */
   uint32_t step;        /* updates done */
 };
 
