@@ -135,10 +135,8 @@ static int event_options(struct cli *cli, struct br_train_options *train) {
 /* The recipe's learning rate is for its batch and follows the square root of another one (Krizhevsky 2014; You et al. 2020): then noise per sample stays
  * about the same, and from 24 to 576 samples it is what trained mobilenetv2 best. It says nothing about another optimiser, which starts at its usual rate. */
 static double recipe_rate(const struct br_recipe *recipe, enum br_optimiser_kind kind, int batch) {
-  const double follow = sqrt((double)batch / recipe->batch);
   static const double usual[] = {[BR_OPTIMISER_SGD] = 0.02, [BR_OPTIMISER_ADAM] = 0.001, [BR_OPTIMISER_ADAMW] = 0.001, [BR_OPTIMISER_LARS] = 1, [BR_OPTIMISER_LAMB] = 0.005, [BR_OPTIMISER_RMSPROP] = 0.001, [BR_OPTIMISER_MUON] = 0.02};
-  if (strcmp(recipe->optimiser, br_optimiser_words[kind]) == 0) return recipe->lr * follow;
-  if (recipe->large.from > 0 && strcmp(recipe->large.optimiser, br_optimiser_words[kind]) == 0) return recipe->large.lr * follow;
+  if (strcmp(recipe->optimiser, br_optimiser_words[kind]) == 0) return recipe->lr * sqrt((double)batch / recipe->batch);
   return usual[kind];
 }
 
@@ -148,9 +146,8 @@ int setup_train_options(struct cli *cli, const struct br_recipe *recipe, struct 
   if (train->epochs < 0) train->epochs = recipe->epochs;
   if (train->batch == 0) train->batch = train->micro_batch && recipe->batch % train->micro_batch ? train->micro_batch : recipe->batch;
   if (train->micro_batch == 0) train->micro_batch = train->batch % recipe->micro_batch == 0 ? recipe->micro_batch : train->batch;
-  const char *optimiser = recipe->large.from > 0 && train->batch >= recipe->large.from ? recipe->large.optimiser : recipe->optimiser;
   train->optimiser = (struct br_optimiser_options){
-      .kind = (enum br_optimiser_kind)chosen_word(cli, "optimiser", optimiser, br_optimiser_words), .momentum = chosen(cli, "momentum", recipe->momentum), .beta2 = 0.999f, .eps = 1e-8f,
+      .kind = (enum br_optimiser_kind)chosen_word(cli, "optimiser", recipe->optimiser, br_optimiser_words), .momentum = chosen(cli, "momentum", recipe->momentum), .beta2 = 0.999f, .eps = 1e-8f,
       .weight_decay = chosen(cli, "weight-decay", recipe->weight_decay), .nesterov = option_flag(o, "nesterov"), .decay_all = option_flag(o, "decay-all"), .clip = (float)option_float(o, "clip")};
   train->schedule = (struct br_schedule_options){.kind = (enum br_schedule_kind)chosen_word(cli, "schedule", recipe->schedule, br_schedule_words), .lr = chosen(cli, "lr", recipe_rate(recipe, train->optimiser.kind, train->batch)),
                                                  .warmup_epochs = chosen(cli, "warmup", recipe->warmup_epochs), .step_epochs = 30, .step_factor = 0.1f};

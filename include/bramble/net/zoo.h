@@ -19,11 +19,6 @@ struct br_recipe {
   const char *optimiser, *schedule, *augment, *source;
   double lr, momentum, weight_decay, label_smoothing, warmup_epochs;
   int batch, micro_batch, epochs;
-  struct {
-    int from; /* 0: none */
-    const char *optimiser;
-    double lr; /* for `batch`, as the other one */
-  } large; /* batches from so many samples on have an optimiser of their own */
 };
 
 struct br_zoo_net {
