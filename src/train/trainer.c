@@ -135,8 +135,6 @@ static void warn_idle_ranks(const struct trainer *t, int64_t parts, const char *
   if (br_comm_rank(t->comm) == 0 && parts < ranks) br_warn("%d ranks share %lld %s, so %d of them idle; %s", ranks, (long long)parts, what, ranks - (int)parts, mend);
 }
 
-
-
 /* Ranks of one machine make an update together: the model's weights, alike on all of them, go into memory that they have in common, the optimiser's state behind them. */
 static int open_optimiser(struct trainer *t) {
   const struct br_train_options *o = &t->options;
