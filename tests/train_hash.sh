@@ -1,14 +1,7 @@
 #!/usr/bin/env bash
 # The one idea, as a test: the model file has the same bytes whatever it was trained on. Each case is trained once on one rank and one thread; then on other
 # ranks, threads and placements, killed and gone on with on other ranks, and compared.
-bramble=$(cd "$1" && pwd)/bramble
-command -v mpiexec >/dev/null || { echo "skipped: no mpiexec"; exit 77; }
-mpiexec --version 2>&1 | grep -q 'Open MPI\|OpenRTE' && oversubscribe=--oversubscribe
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-cd "$dir" || exit 1
-failures=0
+. "$(dirname "$0")/ranks.bash"
 fail() {
   echo "FAIL: $*"
   failures=$((failures + 1))

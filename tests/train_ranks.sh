@@ -1,14 +1,7 @@
 #!/usr/bin/env bash
 # Ranks of one machine make an update together, each a share of it: the weights are the bits that one rank alone makes, whatever the optimiser, the ranks and their threads,
 # also where the machine has no memory for them to share.
-bramble=$(cd "$1" && pwd)/bramble
-command -v mpiexec >/dev/null || { echo "skipped: no mpiexec"; exit 77; }
-mpiexec --version 2>&1 | grep -q 'Open MPI\|OpenRTE' && oversubscribe=--oversubscribe
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-cd "$dir" || exit 1
-failures=0
+. "$(dirname "$0")/ranks.bash"
 train="train mobilenetv2 --width 0.25 --input 32 --batch 24 --micro-batch 4 --limit 72 --epochs 1 --bn-recalibrate 0 --quiet"
 same() { # what, options, the command that trains other.st
   local what="$1: $2"

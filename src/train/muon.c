@@ -39,16 +39,15 @@ double br_muon_cost(const struct br_param *param) {
 
 /* --- scratch: a matrix, two squares of its side, then each thread's for the products ---------------------------------------------------------- */
 
-static size_t aligned(size_t bytes) { return (bytes + BR_ALIGNMENT - 1) / BR_ALIGNMENT * BR_ALIGNMENT; }
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
 static size_t product_bytes(struct matrix x) {
   const size_t squares = larger(br_gemm_work_bytes(x.side, x.side, larger(x.rows, x.columns)), br_gemm_work_bytes(x.side, x.side, x.side));
-  return aligned(larger(squares, br_gemm_work_bytes(x.rows, x.columns, x.side)));
+  return br_size_align(larger(squares, br_gemm_work_bytes(x.rows, x.columns, x.side)));
 }
 
 static size_t work_bytes(struct matrix x, int threads) {
-  return aligned(x.rows * x.columns * sizeof(float)) + 2 * aligned(x.side * x.side * sizeof(float)) + (size_t)threads * product_bytes(x);
+  return br_size_align(x.rows * x.columns * sizeof(float)) + 2 * br_size_align(x.side * x.side * sizeof(float)) + (size_t)threads * product_bytes(x);
 }
 
 size_t br_muon_work_bytes(const struct br_graph *graph, int threads) {
@@ -86,7 +85,7 @@ static void blend(const struct team *team, float a, float *x, float b, const flo
 static void orthogonalise(const struct team *team, float *x, struct matrix size, float *y) {
   const size_t n = size.rows * size.columns, m = size.side;
   const bool wide = size.rows <= size.columns;
-  float *square = (float *)((char *)y + aligned(n * sizeof *y)), *fourth = (float *)((char *)square + aligned(m * m * sizeof *square));
+  float *square = (float *)((char *)y + br_size_align(n * sizeof *y)), *fourth = (float *)((char *)square + br_size_align(m * m * sizeof *square));
   for (int step = 0; step < STEPS; step++) {
     multiply(team, m, m, n / m, x, !wide, x, wide, square);
     multiply(team, m, m, m, square, false, square, false, fourth);
