@@ -91,6 +91,7 @@ static void test_directions(void **state) {
   check_directions(24, 24);
   check_directions(17, 60);
   check_directions(96, 11);
+  check_directions(70, 90); /* several bands of rows */
   check_directions(2, 5);
 }
 
