@@ -3,7 +3,14 @@
 [ "$(id -u)" = 0 ] || skip "network namespaces need root"
 for tool in ip tc unshare mpiexec; do command -v $tool > /dev/null || skip "no $tool"; done
 a=bramble-a-$$ b=bramble-b-$$
-trap 'ip netns del $a 2> /dev/null || true; ip netns del $b 2> /dev/null || true; rm -rf "$folder"' EXIT
+remove() {
+  for n in $a $b; do # ranks whose wire has gone would wait for each other, on all cores
+    ip netns pids $n 2> /dev/null | xargs -r kill -9 || true
+    ip netns del $n 2> /dev/null || true
+  done
+  rm -rf "$folder"
+}
+trap remove EXIT
 { ip netns add $a && ip netns add $b && ip link add wire netns $a type veth peer name wire netns $b; } 2> err || skip "network namespaces are not allowed here: $(tail -1 err)"
 address=1
 for n in $a $b; do
