@@ -102,7 +102,7 @@ static void check_net(const struct net *net) {
   snprintf(path, sizeof path, "%s/reference/torch/%s.npy", BRAMBLE_TESTS, net->name);
   if (br_npy_read(path, &npy, (void **)&expected) != BR_OK) fail_msg("%s", br_error_message());
   struct walk w = {0};
-  struct br_zoo_options options = {.width = net->width, .H = net->side, .W = net->side, .C = 3, .classes = CLASSES, .hidden = "33,17", .bn_momentum = -1, .bn_eps = -1, .dropout = 0};
+  struct br_zoo_options options = {.width = net->width, .H = net->side, .W = net->side, .C = 3, .classes = CLASSES, .hidden = strcmp(net->name, "mlp") == 0 ? "33,17" : NULL, .bn_momentum = -1, .bn_eps = -1, .dropout = 0};
   if (br_zoo_open(net->name, &options, &w.graph) != BR_OK) fail_msg("%s", br_error_message());
   size_t n_trained = 0;
   w.trained = calloc(w.graph->trained_floats + 1, sizeof(float));

@@ -103,8 +103,20 @@ static void test_bad_options(void **state) {
   o.classes = 0, o.dropout = 1;
   expect("squeezenet", o, BR_ERROR_USAGE, "dropout");
   o.dropout = -1, o.hidden = "64,x,3";
-  expect("mlp", o, BR_ERROR_DATA, "out=0");
-  o.hidden = NULL, o.H = o.W = 20;
+  expect("mlp", o, BR_ERROR_USAGE, "sizes like 64,64,32");
+  o.hidden = "64,0";
+  expect("mlp", o, BR_ERROR_USAGE, "sizes like 64,64,32");
+  expect("lenet", o, BR_ERROR_USAGE, "has no hidden layers"); /* what a net does not have cannot be chosen */
+  o.hidden = NULL, o.width = 0.5;
+  expect("resnet18", o, BR_ERROR_USAGE, "has no width");
+  o.width = 0, o.stem_stride = 1;
+  expect("resnet20", o, BR_ERROR_USAGE, "has no stride");
+  o.stem_stride = 0, o.dropout = 0.1;
+  expect("resnet50", o, BR_ERROR_USAGE, "has no dropout");
+  o.dropout = -1, o.bn_eps = 0.1;
+  expect("squeezenet", o, BR_ERROR_USAGE, "has no batch norm");
+  o.bn_eps = -1;
+  o.H = o.W = 20;
   expect("inceptionv3", o, BR_ERROR_DATA, "does not fit");
   o.H = o.W = -5;
   expect("lenet", o, BR_ERROR_DATA, "-5");

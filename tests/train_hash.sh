@@ -93,7 +93,7 @@ bytes() { "${@}" --json 2>/dev/null | grep '"epoch":' | tail -1 | grep -o '"byte
     fixed16) [ $((sent * 100)) -lt $((exact * 50)) ] || fail "fixed16 sends $sent bytes, exact $exact" ;;
   esac
 done
-case_of mlp mlp --input 32 --hidden 32 --limit 200 --epochs 1 --batch 32 --micro-batch 4 --dropout 0.2
+case_of mlp mlp --input 32 --hidden 32 --limit 200 --epochs 1 --batch 32 --micro-batch 4
 for n in 2 3 4 5 7; do on $n --threads 1; done
 for t in 2 3; do on 1 --threads $t; done
 on 2 --balance 1,3

@@ -67,7 +67,7 @@ const struct option_row option_rows[] = {
     {"output", OPTION_TEXT, NULL, 0, 0, "FILES", FOR_PREDICT, "where the answers to --input go: y.npy, or name=y.npy,...", "--output y.npy"},
     {"classes", OPTION_TEXT, NULL, 0, 0, "N|FILE", NET | FOR_IMPORT | FOR_PREDICT, "number of classes, or of import and predict a file with one name a line (default: the data's; the model's)", "--classes 10"},
     {"hidden", OPTION_TEXT, NULL, 0, 0, "SIZES", NET, "hidden layers of an mlp", "--hidden 64,64,32"},
-    {"stem-stride", OPTION_INT, "0", 0, 2, NULL, NET, "stride of mobilenetv2's first convolution (0: its own, 2)", "--stem-stride 1"},
+    {"stem-stride", OPTION_INT, "0", 0, 2, NULL, NET, "stride of a zoo net's first convolution, 1 for small pictures (0: its own)", "--stem-stride 1"},
     {"dropout", OPTION_FLOAT, "-1", -1, 0.99, NULL, NET, "dropout rate (-1: the net's own)", "--dropout 0.2"},
     {"bn-momentum", OPTION_FLOAT, "-1", -1, 1, NULL, NET, "batch norm: share of the old running value kept each step, as in Keras (-1: 0.9)", "--bn-momentum 0.99"},
     {"bn-eps", OPTION_FLOAT, "-1", -1, 1, NULL, NET, "batch norm: added to the variance (-1: 1e-5)", "--bn-eps 0.001"},

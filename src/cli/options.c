@@ -47,7 +47,9 @@ static int check_value(const struct option_row *row, const char *value) {
   double number;
   switch (row->kind) {
     case OPTION_FLAG:
+      return BR_OK;
     case OPTION_TEXT:
+      if (!*value) BR_FAIL(BR_ERROR_USAGE, "--%s: its value is empty; write it as in %s", row->name, row->example);
       return BR_OK;
     case OPTION_CHOICE:
       if (choice_number(row, value) < 0) BR_FAIL(BR_ERROR_USAGE, "--%s %s: choose one of %s", row->name, value, row->choices);

@@ -10,7 +10,7 @@ struct br_zoo_options {
   int H, W, C;         /* input; C may be given alone */
   int classes;         /* outputs */
   const char *hidden;  /* sizes of an mlp's hidden layers: "64,64,32" */
-  int stem_stride;     /* of mobilenetv2's first convolution: 2, or 1 for small pictures */
+  int stem_stride;     /* of the first convolution: 2, or 1 for small pictures */
   double bn_momentum, bn_eps, dropout; /* below 0: the default */
 };
 
@@ -24,7 +24,7 @@ struct br_recipe {
 struct br_zoo_net {
   const char *name, *about;
   const char *alias; /* a second name for the usual one of a family; NULL: none */
-  struct br_zoo_options fallback;
+  struct br_zoo_options fallback; /* the defaults; what the net does not have is 0, NULL or (dropout) below 0, and giving it is an error */
   struct br_recipe recipe;
   /* Adds the net's lines; every option is filled in. */
   void (*build)(struct br_net_text *text, const struct br_zoo_options *options);
@@ -35,7 +35,7 @@ struct br_zoo_net {
 const struct br_zoo_net *br_zoo_at(int i);
 const struct br_zoo_net *br_zoo_find(const char *name);
 
-/* Builds the net. Errors: BR_ERROR_USAGE for a name that is not in the zoo (with the nearest) and for options out of range; BR_ERROR_DATA when the
+/* Builds the net. Errors: BR_ERROR_USAGE for a name that is not in the zoo (with the nearest), for options out of range and for those the net does not have; BR_ERROR_DATA when the
  * input is too small for it. */
 int br_zoo_open(const char *name, const struct br_zoo_options *options, struct br_graph **out);
 

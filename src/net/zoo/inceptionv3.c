@@ -117,7 +117,7 @@ static void build(struct br_net_text *text, const struct br_zoo_options *o) {
 const struct br_zoo_net br_zoo_inceptionv3 = {
     .name = "inceptionv3",
     .about = "branches of factored convolutions, no auxiliary head (23,834,568 parameters)",
-    .fallback = {.width = 1, .H = 299, .W = 299, .C = 3, .classes = 1000, .stem_stride = 2, .bn_momentum = 0.9, .bn_eps = 1e-3, .dropout = 0.5},
+    .fallback = {.H = 299, .W = 299, .C = 3, .classes = 1000, .stem_stride = 2, .bn_momentum = 0.9, .bn_eps = 1e-3, .dropout = 0.5},
     .recipe = {.optimiser = "sgd", .schedule = "cosine", .augment = "flip", .source = "Szegedy et al. 2016 with SGD and a cosine schedule instead of RMSprop's 100 epochs; label smoothing 0.1 as there", .lr = 0.02, .momentum = 0.9, .weight_decay = 4e-5, .label_smoothing = 0.1, .warmup_epochs = 0.5, .batch = 32, .micro_batch = 8, .epochs = 10},
     .build = build,
 };

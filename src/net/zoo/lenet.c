@@ -21,7 +21,7 @@ static void build(struct br_net_text *text, const struct br_zoo_options *o) {
 const struct br_zoo_net br_zoo_lenet = {
     .name = "lenet",
     .about = "two convolutions, three dense layers (62,006 parameters)",
-    .fallback = {.width = 1, .H = 32, .W = 32, .C = 3, .classes = 10},
+    .fallback = {.H = 32, .W = 32, .C = 3, .classes = 10, .dropout = -1},
     .recipe = {.optimiser = "sgd", .schedule = "cosine", .augment = "none", .source = "SGD with momentum as in PyTorch's CIFAR-10 tutorial, with warm-up and a cosine schedule; the decay chosen on shapes and CIFAR-10", .lr = 0.02, .momentum = 0.9, .weight_decay = 0.003, .warmup_epochs = 1, .batch = 32, .micro_batch = 8, .epochs = 12},
     .build = build,
 };

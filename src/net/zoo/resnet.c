@@ -69,8 +69,8 @@ static void build_9(struct br_net_text *text, const struct br_zoo_options *o) {
   br_net_text_add(text, "fc = dense flat out=%d bias=no", o->classes);
 }
 
-#define LARGE {.width = 1, .H = 224, .W = 224, .C = 3, .classes = 1000, .stem_stride = 2, .bn_momentum = 0.9, .bn_eps = 1e-5}
-#define CIFAR {.width = 1, .H = 32, .W = 32, .C = 3, .classes = 10, .bn_momentum = 0.9, .bn_eps = 1e-5}
+#define LARGE {.dropout = -1, .H = 224, .W = 224, .C = 3, .classes = 1000, .stem_stride = 2, .bn_momentum = 0.9, .bn_eps = 1e-5}
+#define CIFAR {.dropout = -1, .H = 32, .W = 32, .C = 3, .classes = 10, .bn_momentum = 0.9, .bn_eps = 1e-5}
 
 const struct br_zoo_net br_zoo_resnet18 = {
     .name = "resnet18",

@@ -43,7 +43,7 @@ static void build(struct br_net_text *text, const struct br_zoo_options *o, int 
 static void build_1_0(struct br_net_text *text, const struct br_zoo_options *o) { build(text, o, 96, 7, 1u << 4 | 1u << 8); }
 static void build_1_1(struct br_net_text *text, const struct br_zoo_options *o) { build(text, o, 64, 3, 1u << 3 | 1u << 5); }
 
-#define FALLBACK {.width = 1, .H = 224, .W = 224, .C = 3, .classes = 1000, .stem_stride = 2, .dropout = 0.5}
+#define FALLBACK {.H = 224, .W = 224, .C = 3, .classes = 1000, .stem_stride = 2, .dropout = 0.5}
 #define RECIPE                                                                                                                                                                                     \
   {.optimiser = "adam", .schedule = "cosine", .augment = "flip,crop:4", .source = "Adam instead of the paper's SGD with linear decay: without batch norm short runs need it", .lr = 5e-4, .momentum = 0.9, \
    .weight_decay = 0, .warmup_epochs = 0.5, .batch = 64, .micro_batch = 16, .epochs = 10}

@@ -3,7 +3,7 @@
 #include <bramble/base/text.h>
 #include <bramble/net/zoo.h>
 
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define X(name) extern const struct br_zoo_net br_zoo_##name;
@@ -40,6 +40,29 @@ static struct br_zoo_options filled(const struct br_zoo_options *given, const st
   return o;
 }
 
+/* An option that the net would not look at is a mistake, not a setting. */
+static int check_given(const struct br_zoo_net *net, const struct br_zoo_options *given) {
+  const struct br_zoo_options *has = &net->fallback;
+  const char *without = NULL;
+  if (given->width != 0 && given->width != 1 && has->width == 0) without = "width";
+  if (given->hidden && !has->hidden) without = "hidden layers";
+  if (given->stem_stride != 0 && has->stem_stride == 0) without = "stride of its stem";
+  if ((given->bn_momentum >= 0 || given->bn_eps >= 0) && has->bn_eps == 0) without = "batch norm";
+  if (given->dropout > 0 && has->dropout < 0) without = "dropout";
+  if (without) BR_FAIL(BR_ERROR_USAGE, "%s has no %s to choose; leave that option out", net->name, without);
+  return BR_OK;
+}
+
+static int check_hidden(const char *name, const char *sizes) {
+  for (const char *p = sizes;; p++) {
+    char *end;
+    long size = strtol(p, &end, 10);
+    if (end == p || size < 1 || size > 100000000 || (*end && *end != ',')) BR_FAIL(BR_ERROR_USAGE, "%s: hidden layers of %s; sizes like 64,64,32 were expected", name, sizes);
+    if (!*end) return BR_OK;
+    p = end;
+  }
+}
+
 int br_zoo_open(const char *name, const struct br_zoo_options *options, struct br_graph **out) {
   *out = NULL;
   const struct br_zoo_net *net = br_zoo_find(name);
@@ -50,8 +73,10 @@ int br_zoo_open(const char *name, const struct br_zoo_options *options, struct b
     if (nearest) BR_FAIL(BR_ERROR_USAGE, "%s is neither a net of the zoo nor a file; did you mean %s?", name, nearest);
     BR_FAIL(BR_ERROR_USAGE, "%s is neither a net of the zoo nor a file; bramble inspect --help says what can be named", name);
   }
+  BR_TRY(check_given(net, options));
   struct br_zoo_options o = filled(options, &net->fallback);
-  if (!(o.width > 0 && o.width <= 64)) BR_FAIL(BR_ERROR_USAGE, "%s: a width of %g; above 0 and up to 64 is possible", name, o.width);
+  if (o.hidden) BR_TRY(check_hidden(name, o.hidden));
+  if (o.width != 0 && !(o.width > 0 && o.width <= 64)) BR_FAIL(BR_ERROR_USAGE, "%s: a width of %g; above 0 and up to 64 is possible", name, o.width);
   if (o.classes < 1 || o.classes > 1000000) BR_FAIL(BR_ERROR_USAGE, "%s: %d classes; 1 to 1000000 are possible", name, o.classes);
   if (o.dropout >= 1) BR_FAIL(BR_ERROR_USAGE, "%s: a dropout of %g; 0 to below 1 is possible", name, o.dropout);
   struct br_net_text *text;
