@@ -43,6 +43,9 @@ int cli_open_team(struct cli *cli, struct br_team **team);
 /* The path of this very program. */
 int cli_find_self(char *path, size_t bytes);
 
+/* A number for JSON, which has no word for what is not finite: null. */
+json_t *cli_number(double x);
+
 /* Prints one JSON object on stdout (rank 0 only) and frees it. */
 void cli_print_json(struct cli *cli, json_t *object);
 

@@ -31,7 +31,7 @@ static int advise(struct cli *cli, struct setup_run *run) {
   BR_TRY(br_advise_train(cli->comm, &request, &advice));
   if (!cli->speaks) return BR_OK;
   if (option_flag(o, "json"))
-    cli_print_json(cli, json_pack("{s:o,s:i,s:f,s:i,s:I,s:o,s:o}", "noise_scale", isfinite(advice.noise_scale) ? json_real(advice.noise_scale) : json_null(), "batch", advice.batch, "sample_efficiency", advice.efficiency, "nodes",
+    cli_print_json(cli, json_pack("{s:o,s:i,s:f,s:i,s:I,s:o,s:o}", "noise_scale", cli_number(advice.noise_scale), "batch", advice.batch, "sample_efficiency", advice.efficiency, "nodes",
                                   advice.nodes, "every", (json_int_t)advice.every, "why", lines_json(advice.why, advice.n_why), "warnings", lines_json(advice.warning, advice.n_warnings)));
   else
     print_advice(&advice);

@@ -8,17 +8,16 @@
 #include <stdio.h>
 #include <string.h>
 
-static json_t *number(double x) { return isfinite(x) ? json_real(x) : json_null(); }
 
 static json_t *node_json(const struct br_doctor_node *n) {
   char throttled[160];
   br_machine_throttle_text(&n->state, throttled);
   json_t *link = json_pack("{s:f,s:f,s:f}", "latency_seconds", n->link.latency, "to_next_bytes_per_second", n->link.to_next, "from_next_bytes_per_second", n->link.from_next);
   json_t *node = json_pack("{s:s,s:i,s:i,s:s,s:s,s:s,s:s,s:s,s:i,s:o,s:o,s:f,s:s}", "host", n->machine.host, "ranks", n->ranks, "cores", n->machine.cores, "cpu", n->machine.cpu, "board", n->machine.cpu_model, "kernels", n->machine.isa,
-                           "kernel", n->machine.kernel, "libc", n->machine.libc, "bits", n->machine.bits, "memory_bytes", number(n->machine.memory_bytes), "free_bytes", number(n->machine.free_bytes), "swap_bytes", n->machine.swap_bytes,
+                           "kernel", n->machine.kernel, "libc", n->machine.libc, "bits", n->machine.bits, "memory_bytes", cli_number(n->machine.memory_bytes), "free_bytes", cli_number(n->machine.free_bytes), "swap_bytes", n->machine.swap_bytes,
                            "swap_device", n->machine.swap_device);
   json_t *more = json_pack("{s:f,s:f,s:f,s:f,s:o,s:o,s:o,s:s,s:f,s:s,s:s,s:o}", "gflops", n->gflops, "disk_write_bytes_per_second", n->disk_write, "disk_read_bytes_per_second", n->disk_read, "disk_free_bytes", n->disk_free, "mhz",
-                           number(n->state.mhz), "mhz_limit", number(n->state.mhz_limit), "celsius", number(n->state.celsius), "throttled", throttled, "clock_ahead_seconds", n->clock_ahead, "program_sha256", n->program, "mpi", n->mpi, "link",
+                           cli_number(n->state.mhz), "mhz_limit", cli_number(n->state.mhz_limit), "celsius", cli_number(n->state.celsius), "throttled", throttled, "clock_ahead_seconds", n->clock_ahead, "program_sha256", n->program, "mpi", n->mpi, "link",
                            link);
   json_object_update(node, more);
   json_object_set_new(node, "features", json_string(n->machine.features));

@@ -67,7 +67,7 @@ static int predict_picture(struct predicting *p, const char *path) {
   for (int i = 0; i < top && i < classes; i++) {
     char name[100];
     setup_class_name(p->names, p->answers[i].c, name);
-    json_array_append_new(list, json_pack("{s:i,s:s,s:f}", "label", p->answers[i].c, "class", name, "probability", p->answers[i].p));
+    json_array_append_new(list, json_pack("{s:i,s:s,s:o}", "label", p->answers[i].c, "class", name, "probability", cli_number(p->answers[i].p)));
     if (!option_flag(&p->cli->options, "json")) printf("%s  %6.2f %%  %s\n", path, p->answers[i].p * 100, name);
   }
   json_t *line = json_pack("{s:s,s:o}", "picture", path, "answers", list);

@@ -34,7 +34,6 @@ struct training {
   struct br_train_result result;
 };
 
-static json_t *number_or_null(double x) { return isfinite(x) ? json_real(x) : json_null(); }
 
 static json_t *ranks_json(const struct br_epoch_result *r) {
   json_t *ranks = json_array();
@@ -47,8 +46,8 @@ static json_t *ranks_json(const struct br_epoch_result *r) {
 }
 
 static json_t *epoch_json(const struct br_epoch_result *r) {
-  json_t *line = json_pack("{s:i,s:f,s:o,s:o,s:o,s:f,s:f,s:I,s:o}", "epoch", r->epoch, "loss", r->loss, "accuracy", number_or_null(r->accuracy), "test_loss", number_or_null(r->test_loss), "test_accuracy",
-                           number_or_null(r->test_accuracy), "seconds", r->seconds, "images_per_second", r->images_per_second, "samples", (json_int_t)r->samples, "ranks", ranks_json(r));
+  json_t *line = json_pack("{s:i,s:f,s:o,s:o,s:o,s:f,s:f,s:I,s:o}", "epoch", r->epoch, "loss", r->loss, "accuracy", cli_number(r->accuracy), "test_loss", cli_number(r->test_loss), "test_accuracy",
+                           cli_number(r->test_accuracy), "seconds", r->seconds, "images_per_second", r->images_per_second, "samples", (json_int_t)r->samples, "ranks", ranks_json(r));
   if (r->n_clients == 0) return line;
   json_t *clients = json_array();
   for (int i = 0; i < r->n_clients; i++) {
@@ -68,8 +67,8 @@ static json_t *result_json(const struct training *t, const char *hash) {
   static const char *const ends[] = {"done", "asked", "patience", "accuracy"};
   const struct br_train_result *r = &t->result;
   json_t *result = json_pack("{s:s,s:I,s:I,s:f,s:o,s:o,s:o,s:I,s:o,s:b,s:I}", "end", ends[r->end], "epochs", (json_int_t)r->epochs, "steps", (json_int_t)r->steps, "seconds", t->simulation.nodes ? t->simulation.seconds : r->seconds, "test_loss",
-                             number_or_null(r->test_loss), "test_accuracy", number_or_null(r->test_accuracy), "best_accuracy", number_or_null(r->best_accuracy), "best_epoch", (json_int_t)r->best_epoch,
-                             "seconds_to_accuracy", number_or_null(r->seconds_to_accuracy), "resumed", r->resumed, "peak_rss_bytes", (json_int_t)br_memory_peak_rss_bytes());
+                             cli_number(r->test_loss), "test_accuracy", cli_number(r->test_accuracy), "best_accuracy", cli_number(r->best_accuracy), "best_epoch", (json_int_t)r->best_epoch,
+                             "seconds_to_accuracy", cli_number(r->seconds_to_accuracy), "resumed", r->resumed, "peak_rss_bytes", (json_int_t)br_memory_peak_rss_bytes());
   if (t->simulation.nodes) json_object_set_new(result, "simulated", simulated_json(&t->simulation, r->seconds));
   if (t->out) json_object_set_new(result, "out", json_string(t->out));
   if (hash) json_object_set_new(result, "sha256", json_string(hash));
@@ -160,7 +159,7 @@ static int on_evaluated(void *arg, const struct br_train_evaluation *e) {
   if (!t->cli->speaks) return BR_OK;
   if (t->run.options.evaluation_steps > 0) {
     cli_progress_end(t->cli);
-    put_line(t, json_pack("{s:I,s:i,s:o,s:o,s:o,s:b}", "step", (json_int_t)e->step, "epoch", e->epoch, "test_loss", number_or_null(e->test_loss), "test_accuracy", number_or_null(e->test_accuracy), "seconds", number_or_null(t->simulation.nodes ? NAN : e->seconds), "best", e->best));
+    put_line(t, json_pack("{s:I,s:i,s:o,s:o,s:o,s:b}", "step", (json_int_t)e->step, "epoch", e->epoch, "test_loss", cli_number(e->test_loss), "test_accuracy", cli_number(e->test_accuracy), "seconds", cli_number(t->simulation.nodes ? NAN : e->seconds), "best", e->best));
     if (!option_flag(&t->cli->options, "json")) {
       printf("step %lld  test loss %.4f", (long long)e->step, e->test_loss);
       if (isfinite(e->test_accuracy)) printf("  test accuracy %5.2f %%", e->test_accuracy * 100);

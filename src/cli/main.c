@@ -1,11 +1,13 @@
 /* The door: finds the verb, joins the cluster, runs, and turns a failure into one line and an exit code. */
 #include "cli/cli.h"
 #include "cli/guard.h"
+#include "cli/outputs.h"
 
 #include <bramble/base/clock.h>
 #include <bramble/base/text.h>
 #include <bramble/cluster/start.h>
 
+#include <math.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -102,6 +104,8 @@ int cli_find_self(char *path, size_t bytes) {
   return BR_OK;
 }
 
+json_t *cli_number(double x) { return isfinite(x) ? json_real(x) : json_null(); }
+
 void cli_print_json(struct cli *cli, json_t *object) {
   if (cli->speaks) {
     json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
@@ -159,7 +163,8 @@ static int run_verb(const struct verb *verb, int argc, char **argv) {
   if (status != BR_OK) return launched_rank() == 0 ? fail(status) : br_status_exit_code(status);
   cli.speaks = br_comm_rank(cli.comm) == 0;
   if (cli.speaks && !option_flag(&cli.options, "quiet")) br_log_to(say);
-  status = verb->run(&cli);
+  status = outputs_check(&cli);
+  if (status == BR_OK) status = verb->run(&cli);
   cli_progress_end(&cli);
   if (status == BR_ERROR_COMM && br_comm_size(cli.comm) > 1 && !br_comm_agreed_failure(cli.comm)) br_cluster_abort(fail(status)); /* who cannot talk cannot agree either */
   int code = status == BR_OK ? 0 : cli.speaks ? fail(status) : br_status_exit_code(status);

@@ -210,6 +210,11 @@ int br_folder_make(const char *path) {
 
 bool br_file_exists(const char *path) { return access(path, F_OK) == 0; }
 
+bool br_file_same(const char *a, const char *b) {
+  struct stat x, y;
+  return stat(a, &x) == 0 && stat(b, &y) == 0 && S_ISREG(x.st_mode) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 int br_file_check_writable(const char *path) {
   struct stat info;
   if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) BR_FAIL(BR_ERROR_USAGE, "%s: is a folder; give a file name", path);

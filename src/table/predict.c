@@ -259,6 +259,9 @@ static int check_row(const struct br__names *columns, const char *row) {
     snprintf(word, sizeof word, "%.*s", (int)(name < 60 ? name : 60), at);
     for (size_t i = 0; i < columns->n; i++) known = known || (strlen(columns->list[i]) == name && strncmp(columns->list[i], at, name) == 0);
     const char *nearest = known ? NULL : br_text_nearest(word, (const char *const *)columns->list, columns->n);
+    const char *first;
+    size_t length;
+    if (known && find_value(row, word, &first, &length) && first != at + name + 1) BR_FAIL(BR_ERROR_USAGE, "--row: %s is given twice", word);
     if (!known) BR_FAIL(BR_ERROR_USAGE, "--row: the model has no column %s%s%s%s", word, nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
     at += n + (at[n] == ',');
   }
@@ -292,7 +295,7 @@ static int row_as_csv(const struct br_table_model *model, const char *row, char 
 }
 
 static json_t *row_report(const struct br_table_model *model, double *answer) {
-  if (model->target.type != BR_COLUMN_CATEGORY) return json_pack("{s:o}", "prediction", isnan(answer[0]) ? json_null() : json_real(answer[0]));
+  if (model->target.type != BR_COLUMN_CATEGORY) return json_pack("{s:o}", "prediction", isfinite(answer[0]) ? json_real(answer[0]) : json_null());
   if (isnan(answer[0])) return json_pack("{s:n}", "prediction");
   size_t best = likeliest(answer, model->outputs);
   json_t *likely = json_object(), *report = json_pack("{s:s,s:f,s:o}", "prediction", model->target.categories[best], "probability", answer[best], "probabilities", likely);
@@ -322,12 +325,15 @@ static int add_explanation(const struct br_table_model *model, size_t output, co
 }
 
 /* Why there is no answer. */
-static void warn_of_missing(const struct br_table_model *model, const double *x) {
+static void warn_of_no_answer(const struct br_table_model *model, const double *x) {
   char names[200] = "";
   size_t used = 0;
   for (size_t f = 0; f < model->n_features && used < sizeof names; f++)
     if (isnan(x[f]) && model->features[f].type != BR_COLUMN_CATEGORY) used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", used ? ", " : "", model->features[f].name);
-  br_warn("the row lacks %s, without which a %s model has no answer", names, br_table_model_kind_name(model->kind));
+  if (used)
+    br_warn("the row lacks %s, without which a %s model has no answer", names, br_table_model_kind_name(model->kind));
+  else
+    br_warn("the answer is no finite number: a number of the row is infinite or too large");
 }
 
 /* The model's answer for the first row of a table. */
@@ -342,7 +348,7 @@ static int answer_first(const struct br_table_model *model, const struct br_tabl
     br__encoder_rows(&encoder, 0, x, x + p + model->outputs, &unknown);
     br_table_model_predict(model, x, x + p);
     size_t best = likeliest(x + p, model->outputs);
-    if (isnan(x[p])) warn_of_missing(model, x);
+    if (!isfinite(x[p])) warn_of_no_answer(model, x);
     *report = row_report(model, x + p);
     if (unknown) json_object_set_new(*report, "unknown_categories", json_integer((json_int_t)unknown));
     if (what & BR_PREDICT_EXPLANATION) status = add_explanation(model, best, x, *report);
