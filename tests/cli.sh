@@ -51,5 +51,37 @@ expect 0 '"test_accuracy":' "$bramble" train lenet --limit 64 --epochs 1 --json
 expect 0 'sample 3' "$bramble" data show shapes 3 --out p.png
 expect 0 '%' "$bramble" predict m.safetensors p.png --top 2
 expect 3 'p.txt' "$bramble" predict m.safetensors p.txt
+expect 2 'value is empty' "$bramble" train lenet --limit 64 --epochs 1 --out ''
+# what a net would not look at is no setting
+expect 2 'lenet has no width' "$bramble" train lenet --width 0.5
+expect 2 'mlp has no dropout' "$bramble" train mlp --dropout 0.5
+expect 2 'sizes like 64,64,32' "$bramble" train mlp --hidden '64;32'
+expect 2 'width: is for nets of the zoo' "$bramble" train m.safetensors --width 0.5
+# what is read is not written over, by whatever name
+printf 'a,b\n1,2\n2,4\n3,7\n' >t.csv
+expect 0 sha256 "$bramble" train linear --data t.csv --target b --out l.safetensors
+ln -s t.csv link.csv
+sha256sum m.safetensors l.safetensors t.csv >sums
+expect 2 'a file that --data reads' "$bramble" train linear --data t.csv --target b --out ./t.csv
+expect 2 'a file that --data reads' "$bramble" predict l.safetensors --data link.csv --out t.csv
+expect 2 'a file that --data reads' "$bramble" predict l.safetensors --data 't*.csv' --out t.csv
+expect 2 'a file that --data reads' "$bramble" train tree --data libsvm:t.csv --target label --out t.csv
+expect 2 'is the file that is read' "$bramble" predict l.safetensors --data t.csv --out l.safetensors
+expect 2 'is the file that is read' "$bramble" export m.safetensors --out m.safetensors
+expect 2 'output m.safetensors: is the file' "$bramble" predict m.safetensors --input x.npy --output y.npy,a=m.safetensors
+sha256sum --check --quiet sums || { echo "FAIL: a file that was read has changed"; failures=$((failures + 1)); }
+expect 0 sha256 "$bramble" train m.safetensors --limit 64 --epochs 1 --out m.safetensors # trained further where it lies
+# a number that JSON has no word for is null, and said
+expect 0 '"prediction":null' "$bramble" predict l.safetensors --row a=inf --json
+expect 0 'no finite number' "$bramble" predict l.safetensors --row a=inf
+expect 2 'a is given twice' "$bramble" predict l.safetensors --row a=1,a=2
+# classes of a model on data of other classes
+mkdir -p photos/disc photos/other && cp p.png photos/disc/ && cp p.png photos/other/
+expect 3 'class 1, other, is not the model' "$bramble" eval m.safetensors --data folder:photos
+printf '%s\n' a b c d e f g h i j >letters.txt
+expect 0 sha256 "$bramble" train m.safetensors --limit 64 --epochs 1 --out n.safetensors
+expect 0 '' "$bramble" export n.safetensors --out n.onnx
+expect 0 '' "$bramble" import n.onnx --classes letters.txt --out n.safetensors
+expect 0 'classes .disc, .... are not those of the model .a, ....' "$bramble" eval n.safetensors --limit 10
 ls "$dir" | grep -q tmp && { echo "FAIL: a temporary file was left"; failures=$((failures + 1)); }
 exit $((failures > 0))

@@ -22,7 +22,7 @@ static json_t *evaluation_json(const struct br_evaluation *e, json_t *names) {
     json_array_append_new(confusion, row);
   }
   double n = e->samples > 0 ? (double)e->samples : 1;
-  return json_pack("{s:I,s:f,s:f,s:f,s:o,s:o}", "samples", (json_int_t)e->samples, "loss", e->loss, "accuracy", (double)e->right / n, "top5_accuracy", (double)e->right5 / n, "per_class", classes, "confusion", confusion);
+  return json_pack("{s:I,s:o,s:f,s:f,s:o,s:o}", "samples", (json_int_t)e->samples, "loss", cli_number(e->loss), "accuracy", (double)e->right / n, "top5_accuracy", (double)e->right5 / n, "per_class", classes, "confusion", confusion);
 }
 
 static void print_evaluation(const struct br_evaluation *e, json_t *names) {
@@ -47,12 +47,28 @@ struct evaluating {
   struct br_team *team;
 };
 
+/* A sample's label is its class's number in the data, which must be the net's number for it. */
+static int check_classes(const struct evaluating *e) {
+  const struct br_dataset_info *info = br_dataset_info(e->data);
+  int classes = br_shape_channels(&e->model->graph->nodes[e->model->graph->output].shape);
+  json_t *names = setup_class_names(e->model);
+  int32_t *label_of;
+  int status = br_memory_alloc((size_t)info->classes + 1, sizeof *label_of, "classes", &label_of);
+  bool named = status == BR_OK && setup_match_classes(names, classes, info, label_of);
+  for (int d = 0; named && status == BR_OK && d < info->classes; d++)
+    if (label_of[d] != d) status = br_error_set(BR_ERROR_DATA, "%s: class %d, %s, is not the model's class %d; bramble predict --data matches classes by name", info->name, d, info->class_names[d], d);
+  br_memory_free(label_of);
+  json_decref(names);
+  return status;
+}
+
 static int open_inputs(struct cli *cli, struct evaluating *e) {
   BR_TRY(br_model_load(cli->options.subjects[0], &e->model));
   BR_TRY(setup_open_data(cli, option_choice(&cli->options, "part") == 0 ? BR_DATA_TRAIN : BR_DATA_TEST, &e->data));
   struct br_loader_options loader = {.dataset = e->data};
   BR_TRY(setup_preprocess(cli, e->model->graph, br_dataset_info(e->data)->name, &loader.preprocess));
   if (!option_given(&cli->options, "mean") && !option_given(&cli->options, "std")) BR_TRY(setup_read_preprocess(e->model, &loader.preprocess));
+  BR_TRY(check_classes(e));
   BR_TRY(br_loader_open(&loader, &e->loader));
   return cli_open_team(cli, &e->team);
 }

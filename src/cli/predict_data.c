@@ -35,33 +35,12 @@ struct task {
   int64_t *rss; /* per rank */
 };
 
-/* "n01440764" names "n01440764 tench", "0 n01440764 tench" and itself. */
-static bool is_named(const char *class_name, const char *word) {
-  size_t n = strlen(word);
-  for (const char *p = class_name; (p = strstr(p, word)); p += n)
-    if ((p == class_name || p[-1] == ' ') && (p[n] == 0 || p[n] == ' ' || p[n] == ',')) return true;
-  return false;
-}
-
-/* Classes of the data are those of the net by name, or, where the net has no names, by number. */
 static int match_classes(struct task *t) {
   const struct br_dataset_info *info = br_dataset_info(t->data);
-  int classes = br_shape_channels(&t->net->nodes[t->net->output].shape), known = 0;
+  int classes = br_shape_channels(&t->net->nodes[t->net->output].shape);
   if (info->classes == 0) return BR_OK;
   BR_TRY(br_memory_alloc((size_t)info->classes, sizeof *t->label_of, "classes", &t->label_of));
-  for (int d = 0; d < info->classes; d++) {
-    t->label_of[d] = -1;
-    for (int c = 0; t->names && t->label_of[d] < 0 && c < classes; c++) {
-      const char *name = json_string_value(json_array_get(t->names, (size_t)c));
-      if (name && is_named(name, info->class_names[d])) t->label_of[d] = c;
-    }
-    known += t->label_of[d] >= 0;
-  }
-  if (known > 0) return BR_OK;
-  if (info->classes == classes) {
-    for (int d = 0; d < info->classes; d++) t->label_of[d] = d;
-    return BR_OK;
-  }
+  if (setup_match_classes(t->names, classes, info, t->label_of)) return BR_OK;
   br_memory_free(t->label_of);
   t->label_of = NULL;
   return BR_OK;

@@ -254,10 +254,19 @@ int setup_read_onnx(struct cli *cli, const char *path, struct br_model **model) 
   return br_onnx_read(path, &options, model);
 }
 
+/* What only a net of the zoo lets one choose must not be passed over in silence. */
+static int check_whole(const struct cli *cli, const char *subject) {
+  static const char *const zoo_only[] = {"width", "hidden", "stem-stride", "dropout", "bn-momentum", "bn-eps"};
+  for (size_t i = 0; i < sizeof zoo_only / sizeof *zoo_only; i++)
+    if (option_given(&cli->options, zoo_only[i])) BR_FAIL(BR_ERROR_USAGE, "--%s: is for nets of the zoo, and %s is a file; leave it out, or change the net's text", zoo_only[i], subject);
+  return BR_OK;
+}
+
 int setup_open_model(struct cli *cli, const char *subject, const struct br_dataset_info *info, struct br_model **model, const struct br_recipe **recipe) {
   const struct br_zoo_net *zoo = br_zoo_find(subject);
   struct br_graph *graph = NULL;
   *recipe = zoo ? &zoo->recipe : &plain_recipe;
+  if (!zoo && br_file_exists(subject)) BR_TRY(check_whole(cli, subject));
   if (ends_with(subject, ".safetensors")) return open_model_file(cli, subject, info, model);
   if (ends_with(subject, ".onnx")) return setup_read_onnx(cli, subject, model);
   if (!zoo && br_file_exists(subject)) {
@@ -371,4 +380,33 @@ const char *setup_class_name(json_t *names, int c, char *text) {
   else
     snprintf(text, 100, "class %d", c);
   return text;
+}
+
+/* "n01440764" names "n01440764 tench", "0 n01440764 tench" and itself. */
+static bool is_named(const char *class_name, const char *word) {
+  size_t n = strlen(word);
+  for (const char *p = class_name; (p = strstr(p, word)); p += n)
+    if ((p == class_name || p[-1] == ' ') && (p[n] == 0 || p[n] == ' ' || p[n] == ',')) return true;
+  return false;
+}
+
+static bool is_number(const char *word) { return *word && word[strspn(word, "0123456789")] == 0; }
+
+bool setup_match_classes(json_t *names, int classes, const struct br_dataset_info *info, int32_t *label_of) {
+  int by_name = 0;
+  char first[100];
+  for (int d = 0; d < info->classes; d++) {
+    label_of[d] = -1;
+    for (int c = 0; names && label_of[d] < 0 && c < classes; c++) {
+      const char *name = json_string_value(json_array_get(names, (size_t)c));
+      if (name && is_named(name, info->class_names[d])) label_of[d] = c;
+    }
+    by_name += label_of[d] >= 0;
+  }
+  if (by_name > 0) return true;
+  if (info->classes != classes) return false;
+  for (int d = 0; d < classes; d++) label_of[d] = d;
+  if (names && !is_number(info->class_names[0]))
+    br_warn("the data's classes (%s, ...) are not those of the model (%s, ...), and are matched by number: is it the model's data? --data names it", info->class_names[0], setup_class_name(names, 0, first));
+  return true;
 }

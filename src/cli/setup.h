@@ -87,5 +87,8 @@ int setup_set_class_names(struct br_model *model, const char *path);
 json_t *setup_class_names(const struct br_model *model);
 /* Name of class `c` into text (at least 100 bytes): from the array, or "class 7". */
 const char *setup_class_name(json_t *names, int c, char *text);
+/* For each class of the data the class of the net (`classes` of them, `names` or NULL), -1 where it has none, into `label_of`: by name, or by number where no name is known,
+ * which is warned of if both sides have names. False where neither will do. */
+bool setup_match_classes(json_t *names, int classes, const struct br_dataset_info *info, int32_t *label_of);
 
 #endif
