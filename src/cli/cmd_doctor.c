@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-
 static json_t *node_json(const struct br_doctor_node *n) {
   char throttled[160];
   br_machine_throttle_text(&n->state, throttled);

@@ -34,7 +34,6 @@ struct training {
   struct br_train_result result;
 };
 
-
 static json_t *ranks_json(const struct br_epoch_result *r) {
   json_t *ranks = json_array();
   for (int i = 0; i < r->n_ranks; i++) {

@@ -13,7 +13,7 @@ static const char *next_file(const char **list, char *file, size_t bytes) {
   if (!**list) return NULL;
   snprintf(file, bytes, "%.*s", (int)n, *list);
   *list += n + ((*list)[n] == ',');
-  return before < n ? file + before + 1 : file;
+  return before < n && n < bytes ? file + before + 1 : file;
 }
 
 static bool is_read(const char *list, const char *out) {
