@@ -163,7 +163,8 @@ static int allocate(struct br_exec *exec) {
   BR_TRY(br_memory_alloc(plan->shared_bytes, 1, "scratch", &exec->shared));
   BR_TRY(br_memory_alloc(plan->work_bytes, (size_t)exec->options.members, "scratch", &exec->work));
   BR_TRY(br_memory_alloc((size_t)exec->options.N, sizeof(float), "losses", &exec->losses));
-  if (gradient_floats(graph, &exec->options)) BR_TRY(br_memory_alloc(graph->trained_floats, sizeof(float), "gradients", &exec->gradient));
+  exec->gradient = exec->options.gradient;
+  if (!exec->gradient && gradient_floats(graph, &exec->options)) BR_TRY(br_memory_alloc(graph->trained_floats, sizeof(float), "gradients", &exec->gradient));
   if (statistic_floats(graph, &exec->options)) BR_TRY(br_memory_alloc(graph->statistic_floats, sizeof(float), "batch statistics", &exec->batch_statistics));
   if (streamed_floats(&exec->options)) BR_TRY(br_memory_alloc(streamed_floats(&exec->options), sizeof(float), "weights", &exec->streamed));
   size_t input = 0, param = 0;
@@ -210,7 +211,7 @@ void br_exec_close(struct br_exec *exec) {
   br_memory_free(exec->work);
   br_memory_free(exec->losses);
   br_memory_free(exec->streamed);
-  br_memory_free(exec->gradient);
+  if (!exec->options.gradient) br_memory_free(exec->gradient);
   br_memory_free(exec->batch_statistics);
   br_memory_free(exec);
 }

@@ -10,21 +10,17 @@
 #include <stdio.h>
 #include <string.h>
 
-static void divide(int threads, int64_t units, int *groups, int *members) {
-  *groups = units < 1 ? 1 : units < threads ? (int)units : threads;
-  *members = threads / *groups;
-}
+int br_crew_groups(int threads, int64_t units) { return units < 1 ? 1 : units < threads ? (int)units : threads; }
 
 static size_t sample_floats(const struct br_graph *graph) { return br_shape_count(&graph->nodes[0].shape) / (size_t)graph->nodes[0].shape.d[0]; }
 
 static int outputs(const struct br_graph *graph) { return br_shape_channels(&graph->nodes[graph->output].shape); }
 
 int br_crew_plan(struct br_graph *graph, enum br_exec_mode mode, const bool *frozen, int threads, int unit_samples, int64_t units, struct br_crew_bytes *bytes) {
-  int members;
-  divide(threads, units, &bytes->groups, &members);
+  bytes->groups = br_crew_groups(threads, units);
   BR_TRY(br_graph_infer(graph, unit_samples));
   struct br_exec_bytes exec;
-  BR_TRY(br_exec_plan(graph, &(struct br_exec_options){.mode = mode, .N = unit_samples, .members = members, .fuse = true, .frozen = frozen}, &exec));
+  BR_TRY(br_exec_plan(graph, &(struct br_exec_options){.mode = mode, .N = unit_samples, .members = threads / bytes->groups, .fuse = true, .frozen = frozen}, &exec));
   size_t groups = (size_t)bytes->groups, sample = sample_floats(graph) * sizeof(float) + sizeof(int32_t) + sizeof(uint64_t) + (graph->loss >= 0 ? (size_t)outputs(graph) * sizeof(float) : 0);
   bytes->activations = groups * (exec.total - exec.gradients);
   bytes->gradients = groups * exec.gradients;
@@ -32,9 +28,10 @@ int br_crew_plan(struct br_graph *graph, enum br_exec_mode mode, const bool *fro
   return BR_OK;
 }
 
-int br_crew_open(struct br_crew *crew, struct br_team *team, struct br_loader *loader, struct br_graph *graph, enum br_exec_mode mode, const bool *frozen, int unit_samples, int64_t units) {
-  *crew = (struct br_crew){.team = team, .loader = loader, .graph = graph, .unit_samples = unit_samples, .numbers = br_loader_gives_numbers(loader)};
-  divide(br_team_count(team), units, &crew->groups, &crew->members);
+int br_crew_open(struct br_crew *crew, struct br_team *team, struct br_loader *loader, struct br_graph *graph, enum br_exec_mode mode, const bool *frozen, int unit_samples, int64_t units, float *gradients) {
+  *crew = (struct br_crew){.team = team, .loader = loader, .graph = graph, .unit_samples = unit_samples, .numbers = br_loader_gives_numbers(loader), .gradients = gradients, .borrows_gradients = gradients != NULL};
+  crew->groups = br_crew_groups(br_team_count(team), units);
+  crew->members = br_team_count(team) / crew->groups;
   size_t groups = (size_t)crew->groups, samples = (size_t)unit_samples;
   BR_TRY(br_graph_infer(graph, unit_samples));
   BR_TRY(br_memory_alloc(groups, sizeof *crew->exec, "groups", &crew->exec));
@@ -47,8 +44,10 @@ int br_crew_open(struct br_crew *crew, struct br_team *team, struct br_loader *l
   BR_TRY(br_memory_alloc(groups, sizeof *crew->unit, "groups", &crew->unit));
   BR_TRY(br_memory_alloc(groups, sizeof *crew->meeting, "groups", &crew->meeting));
   BR_TRY(br_memory_alloc(groups, sizeof *crew->watch, "groups", &crew->watch));
+  if (mode == BR_EXEC_TRAIN && !gradients) BR_TRY(br_memory_alloc(groups * graph->trained_floats, sizeof(float), "gradients", &crew->gradients));
   for (size_t g = 0; g < groups; g++) {
     struct br_exec_options options = {.mode = mode, .N = unit_samples, .members = crew->members, .fuse = true, .frozen = frozen};
+    if (crew->gradients) options.gradient = crew->gradients + g * graph->trained_floats;
     BR_TRY(br_exec_open(graph, &options, &crew->exec[g]));
     BR_TRY(br_memory_alloc(samples * sample_floats(graph), sizeof(float), "input", &crew->x[g]));
     BR_TRY(br_memory_alloc(samples, sizeof(int32_t), "labels", &crew->label[g]));
@@ -66,6 +65,7 @@ void br_crew_close(struct br_crew *crew) {
     if (crew->index) br_memory_free(crew->index[g]);
     if (crew->target) br_memory_free(crew->target[g]);
   }
+  if (!crew->borrows_gradients) br_memory_free(crew->gradients);
   br_memory_free(crew->exec);
   br_memory_free(crew->x);
   br_memory_free(crew->label);
@@ -185,7 +185,7 @@ static void crew_member(void *arg, struct br_part part) {
     int64_t left = work->last - first, unit = first + group;
     int active = left < crew->groups ? (int)left : crew->groups;
     double start = part.index == 0 ? br_clock_seconds() : 0, loaded = 0;
-    if (part.index == 0) crew->later = first > work->first;
+    if (part.index == 0) crew->later = first > work->first, crew->final = left <= crew->groups;
     if (group < active) {
       if (inner.index == 0) load_unit(call, group, unit);
       if (part.index == 0) loaded = br_clock_seconds();

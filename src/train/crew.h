@@ -17,6 +17,8 @@ struct br_crew {
   int groups, members, unit_samples;
   bool numbers; /* labels are numbers, not classes */
   struct br_exec **exec; /* per group */
+  float *gradients;      /* TRAIN: of the groups, one behind the other, graph->trained_floats each */
+  bool borrows_gradients;
   float **x;             /* per group: input of one unit */
   int32_t **label;
   uint64_t **index;
@@ -27,15 +29,17 @@ struct br_crew {
   struct br_unit **fed;       /* per group: the unit from the feed that it holds; NULL: none */
   struct br_barrier barrier;  /* of all threads */
   struct br_barrier *meeting; /* per group: of its members */
-  bool later;                 /* this is not the run's first round */
+  bool later, final;          /* this is not the run's first round; this is its last */
   struct br_exec_watch *watch; /* per group: how far its backward pass of the last round is */
   double load_seconds, compute_seconds; /* of group 0, added up over runs */
   int status;                           /* first failure of a run, with its message */
   char message[1024];
 };
 
-/* As many groups as `units` units at once can use with the team's threads. `sample_floats` are the floats of one input. */
-int br_crew_open(struct br_crew *crew, struct br_team *team, struct br_loader *loader, struct br_graph *graph, enum br_exec_mode mode, const bool *frozen, int unit_samples, int64_t units);
+/* As many groups as `units` units at once can use with so many threads. */
+int br_crew_groups(int threads, int64_t units);
+/* `gradients`: TRAIN: where the groups' gradients go, zeros at first; borrowed; NULL: memory of the crew's own. */
+int br_crew_open(struct br_crew *crew, struct br_team *team, struct br_loader *loader, struct br_graph *graph, enum br_exec_mode mode, const bool *frozen, int unit_samples, int64_t units, float *gradients);
 void br_crew_close(struct br_crew *crew); /* zeroed: nothing */
 /* What br_crew_open would take, all groups together. */
 struct br_crew_bytes {

@@ -82,7 +82,7 @@ int br_evaluate(struct br_comm *comm, struct br_team *team, struct br_graph *gra
   struct evaluation e = {.count = info->count, .batch = batch, .classes = br_shape_channels(&graph->nodes[graph->output].shape)};
   if (info->classes > e.classes) BR_FAIL(BR_ERROR_DATA, "the data has %d classes, the net has %d outputs", info->classes, e.classes);
   struct br_crew crew = {0};
-  int status = br_comm_agree(comm, br_crew_open(&crew, team, loader, graph, BR_EXEC_INFER, NULL, batch, (int64_t)(e.count / (uint64_t)batch + 1)));
+  int status = br_comm_agree(comm, br_crew_open(&crew, team, loader, graph, BR_EXEC_INFER, NULL, batch, (int64_t)(e.count / (uint64_t)batch + 1), NULL));
   if (status == BR_OK) status = run(comm, &crew, &e, trained, statistics, result);
   for (int g = 0; e.sums && g < crew.groups; g++) br_memory_free(e.sums[g]);
   br_memory_free(e.sums);
@@ -94,7 +94,7 @@ int br_evaluate(struct br_comm *comm, struct br_team *team, struct br_graph *gra
 int br_recalibrate(struct br_comm *comm, struct br_team *team, struct br_graph *graph, const float *trained, float *statistics, struct br_loader *loader, struct br_dataset *data, int micro_batch, int samples) {
   if (graph->statistic_floats == 0) return BR_OK;
   struct br_crew crew = {0};
-  int status = br_comm_agree(comm, br_crew_open(&crew, team, loader, graph, BR_EXEC_STATS, NULL, micro_batch, samples / micro_batch));
+  int status = br_comm_agree(comm, br_crew_open(&crew, team, loader, graph, BR_EXEC_STATS, NULL, micro_batch, samples / micro_batch, NULL));
   if (status == BR_OK) status = br_statistics_recalibrate(comm, &crew, trained, statistics, br_dataset_info(data)->count, samples, NULL);
   br_crew_close(&crew);
   return status;

@@ -20,53 +20,6 @@ void br_order_unit(const struct br_order *order, int64_t unit, uint64_t *index) 
   }
 }
 
-void br_tally_merge(struct br_tally *tally, const struct br_tally *other) {
-  br_sum_merge(&tally->loss, &other->loss);
-  br_sum_carry(&tally->loss);
-  tally->samples += other->samples;
-  tally->right += other->right;
-}
-
-/* --- sums ------------------------------------------------------------------------------------------------------------------ */
-
-static size_t sums_count(const struct br_graph *graph) { return graph->trained_floats + 2 * graph->statistic_floats + BR_SCALAR_ROOM; }
-
-size_t br_step_sums_bytes(const struct br_graph *graph) { return sizeof(int64_t) * sums_count(graph); }
-
-static struct br_step_sums lay_out(int64_t *block, const struct br_graph *graph) {
-  int64_t *grid = block + BR_SCALAR_ROOM;
-  return (struct br_step_sums){.block = block, .count = sums_count(graph), .scalars = block, .grid = grid, .pairs = (struct br_pair *)(grid + graph->trained_floats)};
-}
-
-int br_step_sums_open(struct br_step_sums *sums, const struct br_graph *graph) {
-  int64_t *block;
-  BR_TRY(br_memory_alloc(sums_count(graph), sizeof *block, "exact sums", &block));
-  *sums = lay_out(block, graph);
-  return BR_OK;
-}
-
-void br_step_sums_close(struct br_step_sums *sums) { br_memory_free(sums->block); }
-
-void br_step_sums_put(struct br_step_sums *sums, struct br_tally *tally) {
-  br_sum_carry(&tally->loss);
-  sums->scalars[BR_SCALAR_SAMPLES] = tally->samples;
-  sums->scalars[BR_SCALAR_RIGHT] = tally->right;
-  memcpy(&sums->scalars[BR_SCALAR_LOSS], tally->loss.limb, sizeof tally->loss.limb);
-}
-
-struct br_tally br_step_sums_tally(const struct br_step_sums *sums) {
-  struct br_tally tally = {.samples = sums->scalars[BR_SCALAR_SAMPLES], .right = sums->scalars[BR_SCALAR_RIGHT]};
-  memcpy(tally.loss.limb, &sums->scalars[BR_SCALAR_LOSS], sizeof tally.loss.limb);
-  return tally;
-}
-
-void br_step_sums_wish(struct br_step_sums *sums, const struct br_wishes *wishes) {
-  sums->scalars[BR_SCALAR_STOP] = wishes->stop;
-  sums->scalars[BR_SCALAR_SAVE] = wishes->save;
-}
-
-struct br_wishes br_step_sums_wishes(const struct br_step_sums *sums) { return (struct br_wishes){.stop = sums->scalars[BR_SCALAR_STOP] != 0, .save = sums->scalars[BR_SCALAR_SAVE] != 0}; }
-
 /* --- the learner ----------------------------------------------------------------------------------------------------------- */
 
 /* What is known first goes first: statistics after the forward pass, the gradients from the last on, the scalars with the first ones. */
@@ -89,37 +42,51 @@ static void fill_buckets(struct br_learner *learner) {
     buckets->bucket[buckets->count - 1].data = sums->scalars, buckets->bucket[buckets->count - 1].n += BR_SCALAR_ROOM;
 }
 
-/* Sums of integers are summed where they are; floats have numbers of their own. */
-static int open_sums(struct br_learner *learner, struct br_comm *comm) {
+/* In the place's memory: the mean gradient, then the gifts. */
+static size_t mean_bytes(const struct br_graph *graph) { return br_size_align(sizeof(float) * graph->trained_floats); }
+
+size_t br_sums_place_bytes(const struct br_sums_place *place, const struct br_graph *graph) { return mean_bytes(graph) + (size_t)place->rank.count * br_gift_bytes(graph, place->groups, place->grid); }
+
+static int open_gifts(struct br_learner *learner) {
+  const struct br_sums_place *place = &learner->place;
   const struct br_graph *graph = learner->graph;
-  if (comm && learner->options->reduce != BR_REDUCE_FLOAT) {
-    BR_TRY(br_comm_block_open(comm, br_step_sums_bytes(graph), "exact sums", &learner->block));
-    learner->sums = lay_out(learner->block.mine, graph);
-    learner->total = lay_out(learner->block.sums, graph);
-    return BR_OK;
+  BR_TRY(br_memory_alloc((size_t)place->rank.count, sizeof *learner->gift, "exact sums", &learner->gift));
+  learner->gifts = place->rank.count;
+  if (!place->memory) {
+    BR_TRY(br_step_sums_open(&learner->sums, graph, place->grid));
+    learner->gift[0].sums = learner->total = learner->sums;
+    return br_memory_alloc(graph->trained_floats, sizeof(float), "gradient", &learner->gradient);
   }
-  BR_TRY(br_step_sums_open(&learner->sums, graph));
-  learner->total = learner->sums;
-  return BR_OK;
+  learner->gradient = place->memory;
+  for (int r = 0; r < learner->gifts; r++) learner->gift[r] = br_gift_at((char *)place->memory + mean_bytes(graph) + (size_t)r * br_gift_bytes(graph, place->groups, place->grid), graph, place->grid);
+  learner->sums = learner->gift[place->rank.index].sums;
+  return br_step_sums_open(&learner->total, graph, false);
 }
 
-int br_learner_open(struct br_learner *learner, struct br_comm *comm, const struct br_graph *graph, const struct br_train_options *options, struct br_optimiser *optimiser, float *trained, float *statistics) {
-  *learner = (struct br_learner){.graph = graph, .options = options, .optimiser = optimiser, .trained = trained, .statistics = statistics};
-  learner->averages = graph->statistic_floats > 0 && (!comm || br_train_keeps_averages(options));
-  BR_TRY(open_sums(learner, comm));
-  BR_TRY(br_memory_alloc(graph->trained_floats, sizeof(float), "gradient", &learner->gradient));
-  if (options->reduce == BR_REDUCE_FIXED32) BR_TRY(br_fixed_open(&learner->fixed, graph, 32));
-  if (options->reduce == BR_REDUCE_FIXED16) BR_TRY(br_fixed_open(&learner->fixed, graph, 16));
+static int open_messages(struct br_learner *learner) {
+  BR_TRY(br_step_sums_open(&learner->sums, learner->graph, true));
+  learner->total = learner->sums;
+  BR_TRY(br_memory_alloc(learner->graph->trained_floats, sizeof(float), "gradient", &learner->gradient));
+  if (learner->options->reduce == BR_REDUCE_FIXED32) BR_TRY(br_fixed_open(&learner->fixed, learner->graph, 32));
+  if (learner->options->reduce == BR_REDUCE_FIXED16) BR_TRY(br_fixed_open(&learner->fixed, learner->graph, 16));
   fill_buckets(learner);
   return BR_OK;
 }
 
+int br_learner_open(struct br_learner *learner, const struct br_sums_place *place, const struct br_graph *graph, const struct br_train_options *options, struct br_optimiser *optimiser, float *trained, float *statistics) {
+  *learner = (struct br_learner){.graph = graph, .options = options, .optimiser = optimiser, .trained = trained, .statistics = statistics, .place = *place};
+  learner->averages = graph->statistic_floats > 0 && (options->sync != BR_SYNC_GRADIENTS || br_train_keeps_averages(options));
+  return place->gifts ? open_gifts(learner) : open_messages(learner);
+}
+
 void br_learner_close(struct br_learner *learner) {
-  if (learner->block.mine)
-    br_comm_block_close(&learner->block);
-  else
+  if (!learner->place.memory) {
     br_step_sums_close(&learner->sums);
-  br_memory_free(learner->gradient);
+    br_memory_free(learner->gradient);
+  } else {
+    br_step_sums_close(&learner->total);
+  }
+  br_memory_free(learner->gift);
   br_fixed_close(&learner->fixed);
   *learner = (struct br_learner){0};
 }
@@ -130,15 +97,9 @@ struct br_run br_learner_run(const struct br_learner *learner, const struct br_o
                          .loss_scale = 1.0f / (float)order->micro_batch, .seed = order->seed, .step = step->number};
 }
 
-void br_learner_clear(struct br_learner *learner, bool grid, struct br_part part) {
-  const struct br_step_sums *sums = &learner->sums;
-  size_t first, last;
-  if (part.index == 0) {
-    memset(sums->scalars, 0, BR_SCALAR_ROOM * sizeof *sums->scalars);
-    if (learner->averages) memset(sums->pairs, 0, learner->graph->statistic_floats * sizeof *sums->pairs);
-  }
-  br_part_range(part, grid ? learner->graph->trained_floats : 0, 1024, &first, &last);
-  memset(sums->grid + first, 0, (last - first) * sizeof *sums->grid);
+void br_learner_clear(struct br_learner *learner) {
+  memset(learner->sums.scalars, 0, BR_SCALAR_ROOM * sizeof *learner->sums.scalars);
+  if (learner->averages) memset(learner->sums.pairs, 0, learner->graph->statistic_floats * sizeof *learner->sums.pairs);
 }
 
 static int argmax(const float *x, int n) {
@@ -178,10 +139,19 @@ static void collect_tally(struct br_learner *learner, const struct br_crew *crew
 }
 
 /* Scalars by one thread, the rest split between all. */
+void br_learner_keep(struct br_learner *learner, const struct br_crew *crew, int group, struct br_part part) {
+  collect_statistics(learner, crew->exec[group], part);
+  if (part.index != 0) return;
+  collect_tally(learner, crew, group);
+  learner->sums.scalars[BR_SCALAR_GROUPS]++;
+}
+
 void br_learner_collect(struct br_learner *learner, const struct br_crew *crew, int group, bool more, int64_t units, struct br_part part) {
   collect_gradients(learner, crew->exec[group], more, 0, learner->graph->trained_floats, units, part);
   collect_statistics(learner, crew->exec[group], part);
-  if (part.index == 0) collect_tally(learner, crew, group);
+  if (part.index != 0) return;
+  collect_tally(learner, crew, group);
+  learner->sums.scalars[BR_SCALAR_ON_GRID] = 1;
 }
 
 static void pull_to_anchor(struct br_learner *learner, struct br_part part) {
@@ -191,16 +161,49 @@ static void pull_to_anchor(struct br_learner *learner, struct br_part part) {
   for (size_t i = first; i < last; i++) learner->gradient[i] = fmaf(prox, learner->trained[i] - learner->anchor[i], learner->gradient[i]);
 }
 
+/* Ranks that have memory in common. */
+static void meet(struct br_learner *learner) {
+  if (!learner->common) return;
+  const double start = br_clock_seconds();
+  br_comm_common_meet(learner->common);
+  learner->communicate_seconds += br_clock_seconds() - start;
+}
+
+/* Values [at, at + n) of the mean gradient. */
+static void get_part(struct br_learner *learner, size_t at, size_t n, int64_t units) {
+  if (!learner->gift)
+    br_grid_get(learner->total.grid + at, 0x1p-40 / (double)units, learner->gradient + at, n, BR_PART_ALL);
+  else if (!br_gifts_mean(learner->gift, learner->gifts, learner->graph->trained_floats, at, n, units, learner->gradient + at))
+    __atomic_store_n(&learner->sums.scalars[BR_SCALAR_BAD_LATE], 1, __ATOMIC_RELAXED);
+}
+
+/* This thread's share of it. */
+static void get_shares(struct br_learner *learner, int64_t units, struct br_part part) {
+  size_t first, last;
+  for (int p = 0; p < learner->graph->n_params; p++)
+    if (br_optimiser_share(learner->optimiser, p, part, &first, &last)) get_part(learner, learner->graph->params[p].offset + first, last - first, units);
+}
+
 /* The whole mean gradient, pulled. */
 static void get_gradient(struct br_learner *learner, struct br_barrier *barrier, int64_t units, struct br_part part) {
-  if (learner->summed_floats)
+  if (learner->gift)
+    get_shares(learner, units, part);
+  else if (learner->summed_floats)
     br_scale(learner->gradient, 1.0f / (float)units, learner->gradient, false, learner->graph->trained_floats, part);
   else if (learner->fixed.shift)
     br_fixed_get(&learner->fixed, learner->total.grid, units, learner->gradient, part);
   else
     br_grid_get(learner->total.grid, 0x1p-40 / (double)units, learner->gradient, learner->graph->trained_floats, part);
-  br_barrier_wait(barrier, part.count); /* pulling splits the block otherwise than the grid does */
-  if (learner->anchor) pull_to_anchor(learner, part);
+  br_barrier_wait(barrier, part.count);
+  if (learner->gift && part.index == 0) meet(learner);
+  if (learner->anchor) pull_to_anchor(learner, part); /* which splits the block otherwise than the sums do */
+  br_barrier_wait(barrier, part.count);
+}
+
+/* Of all ranks, where each has its gift. */
+static void sum_pairs(struct br_learner *learner, struct br_barrier *barrier, struct br_part part) {
+  if (learner->gifts < 2) return;
+  br_gifts_sum_pairs(learner->gift, learner->gifts, learner->total.pairs, learner->graph->statistic_floats, part);
   br_barrier_wait(barrier, part.count);
 }
 
@@ -210,28 +213,28 @@ void br_learner_update(struct br_learner *learner, struct br_barrier *barrier, i
   const bool whole = learner->summed_floats || learner->fixed.shift || learner->anchor || optimiser->options.clip > 0;
   if (whole) get_gradient(learner, barrier, units, part);
   if (part.index == 0) learner->update = br_optimiser_begin(optimiser, learner->gradient, lr);
-  if (learner->averages) br_statistics_blend(learner->graph, learner->total.pairs, (double)units, false, learner->statistics, part);
+  if (part.index == 0 && whole && learner->gift) meet(learner); /* all ranks have seen the whole before some change their shares */
+  if (learner->averages) {
+    sum_pairs(learner, barrier, part);
+    br_statistics_blend(learner->graph, learner->total.pairs, (double)units, false, learner->statistics, part);
+  }
   br_barrier_wait(barrier, part.count);
   for (int p = 0; p < learner->graph->n_params; p++) {
     size_t first, last;
     if (!br_optimiser_share(optimiser, p, part, &first, &last)) continue;
-    const size_t at = learner->graph->params[p].offset + first;
-    if (!whole) br_grid_get(learner->total.grid + at, 0x1p-40 / (double)units, learner->gradient + at, last - first, BR_PART_ALL);
+    if (!whole) get_part(learner, learner->graph->params[p].offset + first, last - first, units);
     br_optimiser_apply(optimiser, &learner->update, p, learner->trained, learner->gradient, barrier, part);
   }
 }
 
+static const char mend[] = "the training has diverged; lower --lr, or use --clip or --warmup";
+
 /* The gradients of the last units are still there when a step is found bad. */
-int br_learner_check(const struct br_learner *learner, const struct br_crew *crew, int first, int last, const struct br_order *order, const struct br_step *step) {
-  static const char mend[] = "the training has diverged; lower --lr, or use --clip or --warmup";
+static int check_gradients(const struct br_learner *learner, const struct br_crew *crew, int first, int last, const struct br_order *order, const struct br_step *step) {
   const struct br_graph *graph = learner->graph;
   int epoch = (int)order->epoch + 1;
   long long number = (long long)step->number + 1;
   float limit = (float)br_grid_limit(step->count);
-  if (learner->sums.scalars[BR_SCALAR_BAD] == 0) {
-    if (isnan(br_sum_value(&learner->tally.loss))) BR_FAIL(BR_ERROR_FAILED, "the loss is not a number in epoch %d, step %lld: %s", epoch, number, mend);
-    return BR_OK;
-  }
   for (int g = first; g < last; g++)
     for (int p = 0; p < graph->n_params; p++) {
       const struct br_param *param = &graph->params[p];
@@ -241,7 +244,21 @@ int br_learner_check(const struct br_learner *learner, const struct br_crew *cre
         if (!(fabsf(gradient[i]) < limit))
           BR_FAIL(BR_ERROR_FAILED, "the gradient of %s is %g in epoch %d, step %lld, unit %lld: %s", param->name, (double)gradient[i], epoch, number, (long long)crew->unit[g] - (long long)step->first + 1, mend);
     }
-  BR_FAIL(BR_ERROR_FAILED, "a gradient is not a number or too large in epoch %d, step %lld: %s", epoch, number, mend);
+  return BR_OK;
+}
+
+static int fail_unnamed(const struct br_order *order, const struct br_step *step) {
+  BR_FAIL(BR_ERROR_FAILED, "a gradient is not a number or too large in epoch %d, step %lld: %s", (int)order->epoch + 1, (long long)step->number + 1, mend);
+}
+
+int br_learner_check(const struct br_learner *learner, const struct br_crew *crew, int first, int last, const struct br_order *order, const struct br_step *step) {
+  const int64_t *scalars = learner->sums.scalars;
+  if (scalars[BR_SCALAR_BAD] == 0 && scalars[BR_SCALAR_BAD_LATE] == 0) {
+    if (isnan(br_sum_value(&learner->tally.loss))) BR_FAIL(BR_ERROR_FAILED, "the loss is not a number in epoch %d, step %lld: %s", (int)order->epoch + 1, (long long)step->number + 1, mend);
+    return BR_OK;
+  }
+  BR_TRY(check_gradients(learner, crew, first, last, order, step));
+  return fail_unnamed(order, step);
 }
 
 /* --- one step of all ranks --------------------------------------------------------------------------------------------------- */
@@ -262,15 +279,18 @@ static int step_samples(void *arg, int64_t unit, uint64_t *index, uint64_t *posi
   return shared->order->micro_batch;
 }
 
+/* With gifts the last round's gradients stay where they are. Of what buckets have taken already the rest is collected. */
 static void step_merge(void *arg, struct br_crew *crew, int active, struct br_part part) {
   struct shared_step *shared = arg;
   struct br_learner *learner = shared->learner;
   const struct br_buckets *buckets = &learner->buckets;
   for (int g = 0; g < active; g++) {
     const bool more = crew->later || g > 0;
-    if (buckets->begun == 0) {
+    if (learner->gift && crew->final) {
+      br_learner_keep(learner, crew, g, part);
+    } else if (buckets->begun == 0) {
       br_learner_collect(learner, crew, g, more, shared->step->count, part);
-    } else { /* the rest of it */
+    } else {
       collect_gradients(learner, crew->exec[g], more, 0, buckets->bucket[buckets->begun - 1].first, shared->step->count, part);
       if (part.index == 0) collect_tally(learner, crew, g);
     }
@@ -298,36 +318,44 @@ static void step_settled(void *arg, struct br_crew *crew, int active, size_t fro
   br_buckets_progress(buckets, shared->comm);
 }
 
-static void clear_member(void *arg, struct br_part part) {
-  const struct shared_step *shared = arg;
-  br_learner_clear(shared->learner, shared->step->mine_first == shared->step->mine_last, part);
-}
-
 static void update_member(void *arg, struct br_part part) {
   struct shared_step *shared = arg;
   br_learner_update(shared->learner, shared->barrier, shared->step->count, shared->step->lr, part);
 }
 
-/* What the backward pass has not begun. */
+/* Gifts are there when all have come. Of messages, what the backward pass has not begun. */
 static int sum_over_ranks(struct br_learner *learner, struct br_comm *comm) {
   struct br_buckets *buckets = &learner->buckets;
   if (br_comm_size(comm) == 1) return BR_OK;
+  if (learner->gift) {
+    meet(learner);
+    br_gifts_sum_scalars(learner->gift, learner->gifts, learner->total.scalars);
+    return BR_OK;
+  }
   while (buckets->begun < buckets->count) begin_bucket(learner, comm);
   return br_buckets_finish(buckets, comm);
+}
+
+/* Only the update has looked at the gradients of gifts, each thread of all ranks at its share. */
+static bool was_bad(const struct br_learner *learner) {
+  for (int r = 0; r < learner->gifts; r++)
+    if (learner->gift[r].sums.scalars[BR_SCALAR_BAD_LATE] != 0) return true;
+  return false;
 }
 
 int br_learner_step(struct br_learner *learner, struct br_comm *comm, struct br_crew *crew, const struct br_order *order, struct br_step *step) {
   bool alone = br_comm_size(comm) == 1;
   struct shared_step shared = {.learner = learner, .comm = comm, .order = order, .step = step, .barrier = &crew->barrier};
   struct br_tally before = learner->tally;
+  int64_t units = step->mine_last - step->mine_first, used = units < crew->groups ? units : crew->groups;
   learner->tally = (struct br_tally){0};
   learner->summed_floats = learner->options->reduce == BR_REDUCE_FLOAT && !alone;
   learner->buckets.seconds = 0;
-  br_team_run(crew->team, clear_member, &shared);
-  struct br_crew_work work = {.arg = &shared, .first = step->mine_first, .last = step->mine_last, .epoch = order->epoch, .samples = step_samples, .merge = step_merge, .settled = alone ? NULL : step_settled, .run = br_learner_run(learner, order, step)};
+  br_learner_clear(learner);
+  if (units == 0 && !learner->gift) memset(learner->sums.grid, 0, learner->graph->trained_floats * sizeof *learner->sums.grid);
+  struct br_crew_work work = {.arg = &shared, .first = step->mine_first, .last = step->mine_last, .epoch = order->epoch, .samples = step_samples, .merge = step_merge, .settled = alone || learner->gift ? NULL : step_settled, .run = br_learner_run(learner, order, step)};
   int status = br_crew_run(crew, &work);
   crew->compute_seconds -= learner->buckets.seconds;
-  int64_t units = step->mine_last - step->mine_first, used = units < crew->groups ? units : crew->groups;
   if (status == BR_OK) status = br_learner_check(learner, crew, 0, (int)used, order, step);
   if (status == BR_OK)
     br_step_sums_put(&learner->sums, &learner->tally);
@@ -341,7 +369,11 @@ int br_learner_step(struct br_learner *learner, struct br_comm *comm, struct br_
   learner->tally = br_step_sums_tally(&learner->total);
   br_tally_merge(&learner->tally, &before);
   br_team_run(crew->team, update_member, &shared);
-  if (learner->common) br_comm_common_meet(learner->common);
+  meet(learner);
+  if (was_bad(learner)) {
+    BR_TRY(br_comm_agree(comm, check_gradients(learner, crew, 0, (int)used, order, step)));
+    return fail_unnamed(order, step);
+  }
   if (learner->fixed.shift) br_fixed_follow(&learner->fixed);
   return BR_OK;
 }

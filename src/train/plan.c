@@ -57,7 +57,7 @@ static int add_workers(const struct br_plan_request *request, struct br_train_pl
   BR_TRY(add_crew(request, BR_EXEC_TRAIN, o->frozen, mine, plan, &groups));
   plan->bytes[BR_PLAN_WEIGHTS] += (size_t)groups * copy;
   plan->bytes[BR_PLAN_GRADIENTS] += (size_t)groups * sizeof(float) * graph->trained_floats;
-  plan->bytes[BR_PLAN_SUMS] += ((size_t)groups + 1) * br_step_sums_bytes(graph);
+  plan->bytes[BR_PLAN_SUMS] += (size_t)groups * br_step_sums_bytes(graph, o->batch > o->micro_batch) + br_step_sums_bytes(graph, true);
   plan->bytes[BR_PLAN_OPTIMISER] += br_workers_keep_state(graph, o) ? (size_t)mine * state : (size_t)groups * state;
   plan->bytes[BR_PLAN_OPTIMISER] += sizeof(float) * br_server_state_floats(&o->worker, graph->trained_floats);
   plan->bytes[BR_PLAN_DATA] += br_partition_bytes(samples, o->worker.workers);
@@ -86,10 +86,12 @@ static int add_gradients(const struct br_plan_request *request, struct br_train_
   if (per_step > plan->units) per_step = plan->units;
   if (per_step < 1) per_step = 1;
   plan->steps = (plan->units + per_step - 1) / per_step;
-  BR_TRY(add_crew(request, BR_EXEC_TRAIN, o->frozen, o->balance ? per_step : largest_share(per_step, request->ranks, o->speed), plan, &groups));
+  const int64_t mine = o->balance ? per_step : largest_share(per_step, request->ranks, o->speed);
+  BR_TRY(add_crew(request, BR_EXEC_TRAIN, o->frozen, mine, plan, &groups));
   if (br_loader_is_costly(request->train)) plan->bytes[BR_PLAN_LOADER] += br_loader_stream_bytes(request->train, o->micro_batch, br_feed_depth(groups));
   plan->bytes[BR_PLAN_GRADIENTS] += sizeof(float) * graph->trained_floats;
-  plan->bytes[BR_PLAN_SUMS] += br_step_sums_bytes(graph) + (o->reduce == BR_REDUCE_FIXED32 || o->reduce == BR_REDUCE_FIXED16 ? br_fixed_bytes(graph) : 0);
+  const bool fixed = o->reduce == BR_REDUCE_FIXED32 || o->reduce == BR_REDUCE_FIXED16;
+  plan->bytes[BR_PLAN_SUMS] += br_step_sums_bytes(graph, request->ranks > 1 || fixed || mine > groups) + (fixed ? br_fixed_bytes(graph) : 0);
   plan->bytes[BR_PLAN_OPTIMISER] += br_optimiser_bytes(graph, &o->optimiser, request->threads);
   int64_t at_once = (int64_t)groups * request->ranks;
   plan->side_by_side = at_once < per_step ? at_once : per_step;
@@ -116,7 +118,7 @@ int br_train_plan(const struct br_plan_request *request, struct br_train_plan *p
     int groups;
     BR_TRY(add_crew(request, BR_EXEC_INFER, NULL, (int64_t)(br_dataset_info(request->test_data)->count / (uint64_t)o->micro_batch) + 1, plan, &groups));
   }
-  if (request->ranks > 1) bytes[BR_PLAN_COMMUNICATION] = br_step_sums_bytes(graph); /* what MPI copies while it sums */
+  if (request->ranks > 1) bytes[BR_PLAN_COMMUNICATION] = br_step_sums_bytes(graph, true); /* what MPI copies while it sums */
   size_t held = br_memory_held_bytes(), rss = br_memory_rss_bytes();
   bytes[BR_PLAN_PROGRAM] = rss > held ? rss - held : 0;
   for (int k = 0; k < BR_PLAN_KINDS; k++) plan->total += bytes[k];
@@ -196,7 +198,7 @@ int br_train_plan_seconds(const struct br_plan_request *request, const struct br
   float *trained = NULL, *statistics = NULL;
   double unit = 0;
   int status = br_team_open(1, &team);
-  if (status == BR_OK) status = br_crew_open(&crew, team, request->train, request->graph, BR_EXEC_TRAIN, o->frozen, o->micro_batch, 1);
+  if (status == BR_OK) status = br_crew_open(&crew, team, request->train, request->graph, BR_EXEC_TRAIN, o->frozen, o->micro_batch, 1, NULL);
   if (status == BR_OK) status = br_memory_alloc(request->graph->trained_floats, sizeof(float), "weights", &trained);
   if (status == BR_OK) status = br_memory_alloc(request->graph->statistic_floats, sizeof(float), "statistics", &statistics);
   if (status == BR_OK) {

@@ -135,18 +135,46 @@ static void warn_idle_ranks(const struct trainer *t, int64_t parts, const char *
   if (br_comm_rank(t->comm) == 0 && parts < ranks) br_warn("%d ranks share %lld %s, so %d of them idle; %s", ranks, (long long)parts, what, ranks - (int)parts, mend);
 }
 
-/* Ranks of one machine make an update together: the model's weights, alike on all of them, go into memory that they have in common, the optimiser's state behind them. */
-static int open_optimiser(struct trainer *t) {
+/* The most that this rank may have in a step. An epoch's last, which may be shorter, is placed by itself. */
+static int64_t most_units(const struct trainer *t) {
+  const int64_t per_step = units_per_step(t), steps[] = {per_step, t->units % per_step};
+  int64_t most = 0;
+  if (t->options.balance) return per_step;
+  for (int k = 0; k < 2; k++) {
+    int64_t first, last;
+    br_place_units(steps[k], br_comm_size(t->comm), t->options.speed, br_comm_rank(t->comm), &first, &last);
+    if (last - first > most) most = last - first;
+  }
+  return most;
+}
+
+/* Alone, or all on one machine, ranks give their gradients as they are; other kinds of sums need them on a grid. */
+static int find_place(struct trainer *t, int64_t units, struct br_sums_place *place) {
+  const struct br_train_options *o = &t->options;
+  const int ranks = br_comm_size(t->comm), groups = br_crew_groups(br_team_count(t->team), units);
+  int64_t most[] = {groups, units > groups};
+  BR_TRY(br_comm_max_i64(t->comm, most, 2));
+  const bool exact = o->reduce == BR_REDUCE_EXACT || (o->reduce == BR_REDUCE_FLOAT && ranks == 1);
+  *place = (struct br_sums_place){.gifts = exact && br_comm_node_size(t->comm) == ranks, .rank = {br_comm_rank(t->comm), ranks}, .groups = (int)most[0], .grid = most[1] != 0};
+  return BR_OK;
+}
+
+/* Ranks of one machine make an update together: the model's weights, alike on all of them, go into memory that they have in common, behind them the optimiser's state and what they give to sums. */
+static int open_optimiser(struct trainer *t, struct br_sums_place *place) {
   const struct br_train_options *o = &t->options;
   const struct br_graph *graph = t->model->graph;
-  const size_t weights = br_size_align(graph->trained_floats * sizeof(float));
+  const size_t weights = br_size_align(graph->trained_floats * sizeof(float)), states = br_size_align(sizeof(float) * br_optimiser_state_floats(graph, &o->optimiser));
   float *state = NULL;
-  t->common = br_comm_common_open(t->comm, weights + sizeof(float) * br_optimiser_state_floats(graph, &o->optimiser));
+  t->common = br_comm_common_open(t->comm, weights + states + (place->gifts ? br_sums_place_bytes(place, graph) : 0));
   if (t->common.memory) {
-    memcpy(t->common.memory, t->model->trained, graph->trained_floats * sizeof(float));
+    char *memory = t->common.memory;
+    memcpy(memory, t->model->trained, graph->trained_floats * sizeof(float));
     br_memory_free(t->model->trained);
-    t->model->trained = t->common.memory;
-    state = (float *)(void *)((char *)t->common.memory + weights);
+    t->model->trained = (float *)(void *)memory;
+    state = (float *)(void *)(memory + weights);
+    place->memory = memory + weights + states;
+  } else if (place->rank.count > 1) {
+    place->gifts = false;
   }
   return br_optimiser_open(&t->optimiser, graph, &o->optimiser, o->frozen, br_team_count(t->team), t->common.part, state);
 }
@@ -162,15 +190,20 @@ static int take_weights(struct trainer *t) {
 
 static int open_gradients(struct trainer *t) {
   const struct br_train_options *o = &t->options;
-  struct br_graph *graph = t->model->graph;
-  int64_t mine_first, mine_last;
   t->units = (int64_t)(br_dataset_info(t->train_data)->count / (uint64_t)o->micro_batch);
   warn_idle_ranks(t, units_per_step(t), "units a step", "a smaller --micro-batch or a larger --batch gives them work");
-  br_place_units(units_per_step(t), br_comm_size(t->comm), o->speed, br_comm_rank(t->comm), &mine_first, &mine_last);
-  BR_TRY(br_comm_agree(t->comm, open_optimiser(t)));
-  BR_TRY(br_learner_open(&t->learner, t->comm, graph, o, &t->optimiser, t->model->trained, t->model->statistics));
-  t->learner.common = &t->common;
-  return br_crew_open(&t->crew, t->team, t->train, graph, BR_EXEC_TRAIN, o->frozen, o->micro_batch, o->balance ? units_per_step(t) : mine_last - mine_first);
+  struct br_graph *graph = t->model->graph;
+  struct br_learner *learner = &t->learner;
+  const int64_t units = most_units(t);
+  struct br_sums_place place;
+  BR_TRY(find_place(t, units, &place));
+  BR_TRY(br_comm_agree(t->comm, open_optimiser(t, &place)));
+  BR_TRY(br_learner_open(learner, &place, graph, o, &t->optimiser, t->model->trained, t->model->statistics));
+  learner->common = &t->common;
+  struct br_gift *gift = learner->gift ? &learner->gift[place.rank.index] : NULL;
+  BR_TRY(br_crew_open(&t->crew, t->team, t->train, graph, BR_EXEC_TRAIN, o->frozen, o->micro_batch, units, gift ? gift->gradients : NULL));
+  if (gift) gift->gradients = t->crew.gradients;
+  return BR_OK;
 }
 
 static int open_workers(struct trainer *t) {
@@ -195,7 +228,7 @@ static int open_common(struct trainer *t) {
   }
   if (o->bn_recalibrate > 0 && graph->statistic_floats > 0) {
     int64_t units = o->bn_recalibrate / o->micro_batch / br_comm_size(t->comm);
-    BR_TRY(br_crew_open(&t->recalibration, t->team, t->train, graph, BR_EXEC_STATS, NULL, o->micro_batch, units));
+    BR_TRY(br_crew_open(&t->recalibration, t->team, t->train, graph, BR_EXEC_STATS, NULL, o->micro_batch, units, NULL));
   }
   return BR_OK;
 }

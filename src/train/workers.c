@@ -57,7 +57,10 @@ static int open_group(struct br_workers *w, int g) {
   BR_TRY(br_memory_alloc(graph->trained_floats, sizeof(float), "a worker's weights", &w->trained[g]));
   BR_TRY(br_memory_alloc(graph->statistic_floats, sizeof(float), "a worker's statistics", &w->statistics[g]));
   if (!w->keeps) BR_TRY(br_optimiser_open(&w->optimiser[g], graph, &w->options->optimiser, w->options->frozen, w->crew.members, BR_PART_ALL, NULL));
-  return br_learner_open(&w->learner[g], NULL, graph, w->options, w->keeps ? NULL : &w->optimiser[g], w->trained[g], w->statistics[g]);
+  const struct br_sums_place place = {.gifts = true, .rank = BR_PART_ALL, .grid = w->options->batch > w->options->micro_batch};
+  BR_TRY(br_learner_open(&w->learner[g], &place, graph, w->options, w->keeps ? NULL : &w->optimiser[g], w->trained[g], w->statistics[g]));
+  w->learner[g].gift[0].gradients = w->crew.gradients + (size_t)g * graph->trained_floats;
+  return BR_OK;
 }
 
 static int open_rank(struct br_workers *w, struct br_team *team, struct br_loader *loader, struct br_dataset *data, struct br_graph *graph) {
@@ -69,7 +72,7 @@ static int open_rank(struct br_workers *w, struct br_team *team, struct br_loade
   }
   int64_t first, last;
   br_place_units(w->round_workers, br_comm_size(w->comm), o->speed, br_comm_rank(w->comm), &first, &last);
-  BR_TRY(br_crew_open(&w->crew, team, loader, graph, BR_EXEC_TRAIN, o->frozen, o->micro_batch, last - first));
+  BR_TRY(br_crew_open(&w->crew, team, loader, graph, BR_EXEC_TRAIN, o->frozen, o->micro_batch, last - first, NULL));
   size_t groups = (size_t)w->crew.groups;
   if (w->keeps) w->first_kept = first, w->last_kept = last;
   BR_TRY(br_memory_alloc(w->keeps ? (size_t)(last - first) : groups, sizeof *w->optimiser, "workers", &w->optimiser));
@@ -83,7 +86,7 @@ static int open_rank(struct br_workers *w, struct br_team *team, struct br_loade
   for (int64_t k = w->first_kept; k < w->last_kept; k++) BR_TRY(br_optimiser_open(&w->optimiser[k - first], w->graph, &o->optimiser, o->frozen, w->crew.members, BR_PART_ALL, NULL));
   if (o->sync == BR_SYNC_FEDAVG) BR_TRY(br_memory_alloc((size_t)w->round_workers, sizeof *w->clients, "client results", &w->clients));
   BR_TRY(br_server_open(&w->server, &o->worker, graph->trained_floats));
-  return br_step_sums_open(&w->sums, graph);
+  return br_step_sums_open(&w->sums, graph, true);
 }
 
 int br_workers_open(struct br_workers *w, struct br_comm *comm, struct br_team *team, struct br_loader *loader, struct br_dataset *data, struct br_graph *graph, const struct br_train_options *options) {
@@ -148,21 +151,24 @@ static void local_step(struct shared_round *shared, int group, const struct br_o
   struct br_crew *crew = &w->crew;
   struct br_learner *learner = &w->learner[group];
   struct br_barrier *meeting = &crew->meeting[group];
-  br_learner_clear(learner, false, inner);
-  br_barrier_wait(meeting, inner.count);
-  for (int64_t unit = step->first; unit < step->first + step->count; unit++) {
+  const int64_t last = step->first + step->count - 1;
+  if (inner.index == 0) br_learner_clear(learner);
+  for (int64_t unit = step->first; unit <= last; unit++) {
     if (inner.index == 0) load_unit(shared, group, order, step, unit);
     br_exec_run(crew->exec[group], &w->run[group], inner);
-    br_learner_collect(learner, crew, group, unit > step->first, step->count, inner);
+    if (unit < last)
+      br_learner_collect(learner, crew, group, unit > step->first, step->count, inner);
+    else
+      br_learner_keep(learner, crew, group, inner);
   }
+  br_barrier_wait(meeting, inner.count);
+  br_learner_update(learner, meeting, step->count, step->lr, inner);
   br_barrier_wait(meeting, inner.count);
   if (inner.index == 0) {
     int status = br_learner_check(learner, crew, group, group + 1, order, step);
     if (status != BR_OK) br_crew_note_failure(crew, status);
     w->failed[group] = __atomic_load_n(&crew->status, __ATOMIC_ACQUIRE) != BR_OK;
   }
-  br_barrier_wait(meeting, inner.count);
-  if (!w->failed[group]) br_learner_update(learner, meeting, step->count, step->lr, inner);
   br_barrier_wait(meeting, inner.count);
 }
 
