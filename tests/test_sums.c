@@ -67,34 +67,6 @@ static void test_many_at_once(void **state) {
   for (int k = 0; k < AT_ONCE; k++) br_memory_free(x[k]);
 }
 
-/* A block summed round after round, in parts, with a sum of other memory between; a rank that is late must still read what it was to read. */
-static void test_block(void **state) {
-  (void)state;
-  enum { NUMBERS = 70001 };
-  for (int time = 0; time < 2; time++) {
-    struct br_comm_block block;
-    assert_int_equal(br_comm_block_open(comm, NUMBERS * sizeof(int64_t), "numbers", &block), BR_OK);
-    int64_t *mine = block.mine, *sums = block.sums;
-    for (int round = 0; round < 20; round++) {
-      const size_t border[] = {0, 16 * (1 + (size_t)(round * 37 % 40)), 40000 + (size_t)round, NUMBERS};
-      int64_t other = br_comm_rank(comm) + round;
-      int request[3], between;
-      for (size_t i = 0; i < NUMBERS; i++) mine[i] = put(br_comm_rank(comm), round, i);
-      for (int k = 2; k >= 0; k--) {
-        assert_int_equal(br_comm_reduce_start(comm, mine + border[k], border[k + 1] - border[k], BR_COMM_I64, &request[k]), BR_OK);
-        if (k == 1) assert_int_equal(br_comm_reduce_start(comm, &other, 1, BR_COMM_I64_MAX, &between), BR_OK);
-      }
-      for (int k = 2; k >= 0; k--) assert_int_equal(br_comm_wait(comm, request[k]), BR_OK);
-      assert_int_equal(br_comm_wait(comm, between), BR_OK);
-      assert_true(other == br_comm_size(comm) - 1 + round);
-      if (round % br_comm_size(comm) == br_comm_rank(comm)) usleep(2000);
-      for (size_t i = 0; i < NUMBERS; i++) assert_true(sums[i] == expected(round, i, BR_COMM_I64));
-    }
-    br_comm_block_close(&block);
-    br_comm_block_close(&block);
-  }
-}
-
 /* Sums and nothing between, as of a training's steps, whose pieces fill the slots of packed sums just once: request numbers come again at once. */
 static void test_steps(void **state) {
   (void)state;
@@ -165,7 +137,7 @@ int main(int argc, char **argv) {
     fprintf(stderr, "%s\n", br_error_message());
     return 1;
   }
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_many_at_once), cmocka_unit_test(test_block), cmocka_unit_test(test_steps), cmocka_unit_test(test_common), cmocka_unit_test(test_counter)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_many_at_once), cmocka_unit_test(test_steps), cmocka_unit_test(test_common), cmocka_unit_test(test_counter)};
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   if (failed) br_cluster_abort(1); /* the other ranks may wait */
   if (br_comm_rank(comm) == 0) printf("%d ranks on %d machines, %.0f MB sent\n", br_comm_size(comm), br_comm_size(comm) / br_comm_node_size(comm), (double)br_comm_bytes_sent(comm) / 1e6);

@@ -1,6 +1,5 @@
 /* Sums through shared memory. Each rank has a slot of numbers and three counts of requests: those whose numbers are written into its slot, those whose
- * share it has summed, and those whose sums it has read. The sums of a rank's share take the place of its own numbers there, which no other rank reads. Numbers of the
- * block that is lent are summed where they are, and read from where the sums are put. */
+ * share it has summed, and those whose sums it has read. The sums of a rank's share take the place of its own numbers there, which no other rank reads. */
 #include "cluster/board.h"
 
 #include <bramble/base/error.h>
@@ -21,17 +20,10 @@ struct counts {
   _Alignas(64) atomic_int_fast64_t read;
 };
 
-/* Where the numbers of a request are: rank r's `stride` r after the first's, their sums at `sums` or, where that is NULL, each share in the place of its rank's numbers. */
-struct place {
-  char *numbers, *sums;
-  size_t stride;
-};
-
 struct request {
   int64_t number; /* 0: none */
   char *x;
-  size_t n;
-  struct place place;
+  size_t n, at;
   enum br_comm_type type;
 };
 
@@ -41,8 +33,6 @@ struct br_board {
   char *slots;
   int64_t begun, finished; /* requests */
   size_t at;               /* where the next one's numbers go */
-  struct place block;      /* lent; its numbers are NULL where there is none */
-  size_t block_bytes;
   struct request request[BR_COMM_PENDING];
 };
 
@@ -76,44 +66,19 @@ static void wait_for_all(const struct br_board *board, enum count which, int64_t
 }
 
 static size_t element(enum br_comm_type type) { return type == BR_COMM_I64 || type == BR_COMM_I64_MAX ? 8 : 4; }
-static char *numbers(const struct request *q, int rank) { return q->place.numbers + (size_t)rank * q->place.stride; }
-static char *sums(const struct request *q, int rank) { return q->place.sums ? q->place.sums : numbers(q, rank); }
-
-size_t br_board_block_place(size_t bytes, int rank) { return (bytes + 4095) / 4096 * 4096 * (size_t)rank; }
-size_t br_board_block_bytes(int size, size_t bytes) { return br_board_block_place(bytes, size + 1); }
-
-void br_board_lend(struct br_board *board, void *memory, size_t bytes) {
-  board->block = (struct place){memory, (char *)memory + br_board_block_place(bytes, board->size), br_board_block_place(bytes, 1)};
-  board->block_bytes = bytes;
-}
+static char *numbers(const struct br_board *board, int rank, const struct request *q) { return board->slots + (size_t)rank * ROOM + q->at; }
 
 bool br_board_has(const struct br_board *board, int request) { return board->request[request].number != 0; }
 
-/* Numbers in the block are at the same place of it on every rank. */
-static bool in_block(const struct br_board *board, const char *x, struct place *place) {
-  const struct place *b = &board->block;
-  if (!b->numbers) return false;
-  const uintptr_t at = (uintptr_t)x - (uintptr_t)(b->numbers + (size_t)board->rank * b->stride);
-  if (at >= board->block_bytes) return false;
-  *place = (struct place){b->numbers + at, b->sums + at, b->stride};
-  return true;
-}
-
 bool br_board_start(struct br_board *board, void *x, size_t n, enum br_comm_type type, int request, void (*idle)(void *arg), void *arg) {
   const bool first = board->begun == board->finished;
-  const size_t bytes = n * element(type);
-  struct request *q = &board->request[request];
-  struct place place;
   if (first) board->at = 0;
-  const bool lent = in_block(board, x, &place);
-  if (!lent && n > (ROOM - board->at) / element(type)) return false;
+  if (n > (ROOM - board->at) / element(type)) return false;
   if (first) wait_for_all(board, READ, board->begun, idle, arg); /* what was there is read everywhere */
-  if (!lent) {
-    place = (struct place){board->slots + board->at, NULL, ROOM};
-    memcpy(place.numbers + (size_t)board->rank * ROOM, x, bytes);
-    board->at += (bytes + 63) / 64 * 64;
-  }
-  *q = (struct request){.number = ++board->begun, .x = x, .n = n, .place = place, .type = type};
+  struct request *q = &board->request[request];
+  *q = (struct request){.number = ++board->begun, .x = x, .n = n, .at = board->at, .type = type};
+  memcpy(numbers(board, board->rank, q), x, n * element(type));
+  board->at += (n * element(type) + 63) / 64 * 64;
   tell(board, WRITTEN, q->number);
   return true;
 }
@@ -149,17 +114,17 @@ static void sum_share(const struct br_board *board, const struct request *q) {
   for (size_t i = first; i < last; i += CHUNK) {
     _Alignas(64) char sum[CHUNK * 8];
     const size_t n = last - i < CHUNK ? last - i : CHUNK;
-    memcpy(sum, numbers(q, 0) + i * bytes, n * bytes);
-    for (int r = 1; r < board->size; r++) add(q->type, sum, numbers(q, r) + i * bytes, n);
-    memcpy(sums(q, board->rank) + i * bytes, sum, n * bytes);
+    memcpy(sum, numbers(board, 0, q) + i * bytes, n * bytes);
+    for (int r = 1; r < board->size; r++) add(q->type, sum, numbers(board, r, q) + i * bytes, n);
+    memcpy(numbers(board, board->rank, q) + i * bytes, sum, n * bytes);
   }
 }
 
 static void take_sums(const struct br_board *board, const struct request *q) {
-  for (int r = 0; r < board->size && !q->place.sums; r++) {
+  for (int r = 0; r < board->size; r++) {
     size_t first, last, bytes = element(q->type);
     share(board, r, q, &first, &last);
-    memcpy(q->x + first * bytes, numbers(q, r) + first * bytes, (last - first) * bytes);
+    memcpy(q->x + first * bytes, numbers(board, r, q) + first * bytes, (last - first) * bytes);
   }
 }
 

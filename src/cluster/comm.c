@@ -49,23 +49,6 @@ int br_comm_max_i64(struct br_comm *comm, int64_t *x, size_t n) { return reduce(
 int br_comm_wait(struct br_comm *comm, int request) { return request < 0 ? BR_OK : comm->ops->wait(comm, request); }
 int br_comm_progress(struct br_comm *comm) { return comm->ops ? comm->ops->progress(comm) : BR_OK; }
 
-int br_comm_block_open(struct br_comm *comm, size_t bytes, const char *what, struct br_comm_block *out) {
-  *out = (struct br_comm_block){.comm = comm};
-  if (comm->ops && comm->ops->block_open(comm, bytes, out)) return BR_OK;
-  out->comm = NULL;
-  BR_TRY(br_memory_alloc(bytes, 1, what, &out->mine));
-  out->sums = out->mine;
-  return BR_OK;
-}
-
-void br_comm_block_close(struct br_comm_block *block) {
-  if (block->comm)
-    block->comm->ops->block_close(block->comm);
-  else
-    br_memory_free(block->mine);
-  *block = (struct br_comm_block){0};
-}
-
 struct br_comm_common br_comm_common_open(struct br_comm *comm, size_t bytes) {
   struct br_comm_common common = {.part = BR_PART_ALL, .comm = comm};
   if (comm->ops) common.memory = comm->ops->common_open(comm, bytes);

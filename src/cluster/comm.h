@@ -8,8 +8,6 @@ struct br_comm_ops {
   int (*reduce_start)(struct br_comm *, void *x, size_t n, enum br_comm_type type, int *request);
   int (*wait)(struct br_comm *, int request);
   int (*progress)(struct br_comm *);
-  bool (*block_open)(struct br_comm *, size_t bytes, struct br_comm_block *); /* false on all ranks: as memory of their own */
-  void (*block_close)(struct br_comm *);
   void *(*common_open)(struct br_comm *, size_t bytes); /* NULL on all ranks of a machine where there is none */
   void (*common_meet)(struct br_comm *);
   int (*broadcast)(struct br_comm *, void *data, size_t bytes, int root);

@@ -31,8 +31,8 @@ struct mpi_comm {
   bool crowded; /* more ranks on this machine than cores */
   int wanted;   /* for so many waits more the cores count as wanted by others */
   MPI_Request pending[BR_COMM_PENDING];
-  MPI_Win shared, block, common; /* memory of the board, what is lent to it, and what the ranks of a machine have in common */
-  size_t promised; /* bytes of the first two, whose pages may still be untouched */
+  MPI_Win shared, common; /* memory of the board, and what the ranks of a machine have in common */
+  size_t promised; /* bytes of the first, whose pages may still be untouched */
   struct meeting *met; /* of each rank of the machine, where they have memory in common */
   int64_t meetings; /* this rank's so far */
   struct br_board *board; /* NULL: ranks on several machines, or a system that allows none */
@@ -280,26 +280,6 @@ static void close_shared(MPI_Win *win) {
   if (*win != MPI_WIN_NULL) MPI_Win_free(win);
 }
 
-static bool block_open(struct br_comm *comm, size_t bytes, struct br_comm_block *block) {
-  struct mpi_comm *m = mpi(comm);
-  void *memory;
-  if (!m->board) return false;
-  close_shared(&m->block); /* of a block before */
-  m->promised = br_board_bytes(comm->size);
-  if (!open_shared(m, br_board_block_bytes(comm->size, bytes), &m->block, &memory)) {
-    close_shared(&m->block);
-    return false;
-  }
-  m->promised += br_board_block_bytes(comm->size, bytes);
-  block->mine = (char *)memory + br_board_block_place(bytes, comm->rank);
-  block->sums = (char *)memory + br_board_block_place(bytes, comm->size);
-  br_board_lend(m->board, memory, bytes);
-  return true;
-}
-
-/* Its memory stays until the communicator's end: to free it is collective, and this rank may be alone in giving up. */
-static void block_close(struct br_comm *comm) { br_board_lend(mpi(comm)->board, NULL, 0); }
-
 /* Its pages are written at once, so that what is opened later knows the room that is left. */
 static void *common_open(struct br_comm *comm, size_t bytes) {
   struct mpi_comm *m = mpi(comm);
@@ -331,7 +311,6 @@ static void close_mpi(struct br_comm *comm) {
   br_board_close(mpi(comm)->board);
   br_packed_close(mpi(comm)->packed);
   close_shared(&mpi(comm)->shared);
-  close_shared(&mpi(comm)->block);
   close_shared(&mpi(comm)->common);
   MPI_Comm_free(&mpi(comm)->node);
   MPI_Comm_free(&mpi(comm)->world);
@@ -343,7 +322,7 @@ static void open_board(struct mpi_comm *comm) {
   const size_t bytes = br_board_bytes(size);
   void *memory = NULL;
   int all = 0;
-  comm->shared = comm->block = comm->common = MPI_WIN_NULL;
+  comm->shared = comm->common = MPI_WIN_NULL;
   if (size == 1 || comm->base.node_size != size || !open_shared(comm, bytes, &comm->shared, &memory)) return;
   int have = br_board_open(rank, size, memory, &comm->board) == BR_OK;
   if (have && rank == 0) br_board_clear(comm->board);
@@ -357,8 +336,6 @@ static const struct br_comm_ops ops = {
     .reduce_start = reduce_start,
     .wait = wait_for,
     .progress = progress,
-    .block_open = block_open,
-    .block_close = block_close,
     .common_open = common_open,
     .common_meet = common_meet,
     .broadcast = broadcast,

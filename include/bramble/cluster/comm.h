@@ -44,16 +44,6 @@ int br_comm_reduce_start(struct br_comm *comm, void *x, size_t n, enum br_comm_t
 int br_comm_wait(struct br_comm *comm, int request);
 int br_comm_progress(struct br_comm *comm);
 
-/* A block of memory whose numbers are summed again and again. A sum begun on a part of `mine` leaves its result at the same place of `sums`, until the next sum of that part is
- * begun on some rank: the same memory, or, where ranks share a machine, one that all of them read, and nothing is copied. One a communicator; what is in them at first is
- * not said. Opening is Collective. */
-struct br_comm_block {
-  void *mine, *sums;
-  struct br_comm *comm; /* NULL: the memory is the rank's alone */
-};
-int br_comm_block_open(struct br_comm *comm, size_t bytes, const char *what, struct br_comm_block *out);
-void br_comm_block_close(struct br_comm_block *block); /* of zeros does nothing */
-
 /* Memory that the ranks of a machine have in common: the same bytes on all of them, zeros at first. One a communicator; it stays until the communicator's end or the next opening,
  * which is Collective. */
 struct br_comm_common {
