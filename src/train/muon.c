@@ -152,4 +152,5 @@ void br_muon_step(const struct br_muon *muon, const struct br_param *param, floa
   orthogonalise(&team, g, size, u);
   const float step = muon->lr * (w_sum > 0 ? (float)(sqrt(w_sum) / sqrt(br_square_sum(u, n))) : 1), shrink = muon->lr * muon->decay;
   for (size_t i = first; i < last; i++) w[i] = w[i] - step * u[i] - shrink * w[i];
+  meet(&team); /* the scratch may be another matrix's now */
 }
