@@ -38,6 +38,6 @@ const struct br_zoo_net br_zoo_mobilenetv2 = {
     .name = "mobilenetv2",
     .about = "inverted residuals with linear bottlenecks",
     .fallback = {.width = 1, .H = 224, .W = 224, .C = 3, .classes = 1000, .stem_stride = 2, .bn_momentum = 0.9, .bn_eps = 1e-5, .dropout = 0},
-    .recipe = {.optimiser = "muon", .schedule = "cosine", .augment = "flip,crop:4", .source = "Muon (Jordan et al. 2024) and a cosine schedule: on CIFAR-10 better than LAMB, which was better than SGD and Adam, with batches of 24 as of 576", .lr = 0.02, .momentum = 0.9, .weight_decay = 4e-5, .warmup_epochs = 0.5, .batch = 96, .micro_batch = 12, .epochs = 10},
+    .recipe = {.optimiser = "muon", .schedule = "cosine", .augment = "flip,crop:4", .source = "Muon (Jordan et al. 2024) and a cosine schedule: on CIFAR-10 better than LAMB, which was better than SGD and Adam, with batches of 24 as of 576", .lr = 0.014, .momentum = 0.9, .weight_decay = 4e-5, .warmup_epochs = 0.5, .batch = 96, .micro_batch = 12, .epochs = 10},
     .build = build,
 };
