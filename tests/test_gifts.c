@@ -17,7 +17,7 @@ enum { FLOATS = 5008, STATISTICS = 48, RANKS = 4, GROUPS = 3 };
 static const struct {
   int groups; /* whose gradients are not on the grid */
   bool on_grid;
-} given[RANKS] = {{0, true}, {GROUPS, false}, {0, false}, {2, true}}; /* the third has no units */
+} given[RANKS] = {{GROUPS, false}, {0, true}, {0, false}, {2, true}}; /* the third has no units */
 
 static struct br_graph graph = {.trained_floats = FLOATS, .statistic_floats = STATISTICS};
 static struct br_gift gift[RANKS];
@@ -76,7 +76,7 @@ static void test_bad(void **state) {
   const float bad[] = {NAN, INFINITY, -(float)br_grid_limit(6)};
   for (int k = 0; k < 3; k++) {
     fill();
-    gift[1].gradients[2 * FLOATS + 3001] = bad[k];
+    gift[0].gradients[2 * FLOATS + 3001] = bad[k];
     gift[2].gradients[5] = NAN; /* given by nobody */
     assert_int_equal(units, 7);
     assert_true(br_gifts_mean(gift, RANKS, FLOATS, 0, 3001, units, mean));
