@@ -32,6 +32,14 @@ expect 3 "text.csv: row 3 column a: 'x' is no number" train linear --data text.c
 expect 3 "is UTF-16" train linear --data utf16.csv --target y
 expect 3 "is a folder" train linear --data dir --target y
 expect 3 "none.csv: cannot be read" train linear --data none.csv --target y
+# what a kind would pass over
+table plain 'a,y\n1,2\n2,3\n3,5\n4,4\n'
+expect 2 "--l2: is not for training linear" train linear --data plain.csv --target y --l2 1
+expect 2 "--trees: is not for training tree" train tree --data plain.csv --target y --trees 100
+expect 2 "--limit: is not for training forest" train forest --data plain.csv --target y --limit 1
+expect 2 "--ridge: is not for training mlp" train mlp --data plain.csv --target y --ridge 1
+expect 2 "--where: is for tables, and lenet" train lenet --where 'y > 1'
+expect 2 "--folds 5: there are 4 rows" train linear --data plain.csv --target y --folds 5
 expect 3 "no file has such a name" train linear --data 'none-*.csv' --target y
 [ "$("$bramble" train linear --data long.csv --target y --bad-rows skip --json --quiet | grep -o '"bad_rows":2.*"rows":3')" ] || fail "rows that are skipped are not counted"
 cp text.csv closed.csv && chmod 0 closed.csv

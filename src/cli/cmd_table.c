@@ -252,6 +252,7 @@ int table_train(struct cli *cli) {
   enum br_table_model_kind kind;
   struct br_team *team = NULL;
   BR_TRY(br_table_model_kind_parse(cli->options.subjects[0], &kind));
+  BR_TRY(table_check_options(&cli->options, kind, true));
   BR_TRY(br_comm_agree(cli->comm, cli_open_team(cli, &team)));
   json_t *report = json_object();
   struct learning learning = {.cli = cli, .team = team, .kind = kind};

@@ -382,6 +382,7 @@ int cmd_train(struct cli *cli) {
     return table_train(cli);
   }
   if (option_given(&cli->options, "times")) BR_FAIL(BR_ERROR_USAGE, "--times is for linear, tree and the other models of tables; a net's training says where its time went in every line of --json");
+  BR_TRY(table_check_options(&cli->options, BR_TABLE_MLP, table_net_wanted(cli) || (data && table_is_csv(data))));
   if (data && table_is_csv(data) && !table_net_wanted(cli)) {
     enum br_table_model_kind kind;
     return br_table_model_kind_parse(cli->options.subjects[0], &kind);

@@ -129,6 +129,15 @@ static int row_of(const char *name) {
 bool option_given(const struct options *options, const char *name) { return options->values[row_of(name)] != NULL; }
 bool option_flag(const struct options *options, const char *name) { return option_given(options, name); }
 
+const char *option_first_given(const struct options *options, bool among, const char *words) {
+  char word[80];
+  for (int i = 0; option_rows[i].name; i++) {
+    snprintf(word, sizeof word, " %s ", option_rows[i].name);
+    if (options->values[i] && (strstr(words, word) != NULL) == among) return option_rows[i].name;
+  }
+  return NULL;
+}
+
 const char *option_text(const struct options *options, const char *name) {
   int row = row_of(name);
   return options->values[row] ? options->values[row] : option_rows[row].fallback;

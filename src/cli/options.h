@@ -64,6 +64,9 @@ const char *option_text(const struct options *options, const char *name);
 /* Number of the chosen word in the row's choices. */
 int option_choice(const struct options *options, const char *name);
 
+/* The first option given that is (`among`), or that is not, one of the words, which have blanks around them; NULL: there is none. */
+const char *option_first_given(const struct options *options, bool among, const char *words);
+
 /* Help for one verb's options, on stdout; and all of them as the tables of docs/cli.md. */
 void options_print_help(unsigned verb_bit);
 void options_print_markdown(void);

@@ -4,6 +4,7 @@
 
 #include <bramble/base/memory.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -100,6 +101,33 @@ static int learn_trees(struct cli *cli, struct br_team *team, bool forest, const
   if (option_float(o, "split") >= 1) settings.permutations = (int)option_int(o, "permutation"); /* else they are of the test part */
   BR_TRY(checkpoint_settings(o, &settings.checkpoint));
   return br_forest_train(cli->comm, team, task, &settings, model, report);
+}
+
+/* The words of docs/tables.md. */
+#define ROWS " target features types split stratify folds where let date missing drop-missing header separator bad-rows permutation times "
+#define ANY " data seed threads memory out json quiet help "
+#define CRITERION " criterion " /* gini and entropy make a category of any target */
+#define TREE " max-depth min-rows min-gain max-leaves prune "
+#define LONG " checkpoint-every resume "
+static const char *const own_words[] = {
+    [BR_TABLE_LINEAR] = " ridge lasso l1-ratio ",
+    [BR_TABLE_LOGISTIC] = " l1 l2 " CRITERION,
+    [BR_TABLE_TREE] = TREE CRITERION,
+    [BR_TABLE_FOREST] = TREE CRITERION " trees sample-columns extra " LONG,
+    [BR_TABLE_BOOST] = " trees lr max-depth max-leaves l1 l2 min-rows min-gain bins sample-rows sample-columns loss quantile class-weights monotone patience validation " CRITERION LONG,
+    [BR_TABLE_KMEANS] = " clusters iterations unscaled ",
+    [BR_TABLE_BAYES] = CRITERION,
+};
+#define NO_NETS " ridge lasso l1-ratio l1 l2 trees sample-rows sample-columns extra bins quantile monotone validation clusters iterations unscaled " TREE
+
+int table_check_options(const struct options *o, enum br_table_model_kind kind, bool table) {
+  char words[800] = ROWS ANY;
+  if (kind != BR_TABLE_MLP) snprintf(words + strlen(words), sizeof words - strlen(words), "%s", own_words[kind]);
+  const char *name = kind != BR_TABLE_MLP ? option_first_given(o, false, words) : option_first_given(o, true, NO_NETS);
+  if (name) BR_FAIL(BR_ERROR_USAGE, "--%s: is not for training %s; leave it out (docs/tables.md has the words of every kind)", name, o->subjects[0]);
+  name = table ? NULL : option_first_given(o, true, ROWS CRITERION);
+  if (name) BR_FAIL(BR_ERROR_USAGE, "--%s: is for tables, and %s is trained on a data set here; leave it out, or give a table by --data FILE.csv and --target COLUMN", name, o->subjects[0]);
+  return BR_OK;
 }
 
 int table_learn(struct cli *cli, struct br_team *team, enum br_table_model_kind kind, const struct br_task *task, struct br_table_model **model, json_t *report) {

@@ -147,6 +147,7 @@ static int make_task(struct br_comm *comm, struct br_team *team, const struct br
   if (type == BR_COLUMN_TEXT) BR_FAIL(BR_ERROR_DATA, "the target %s has more than %d different texts; no model can learn so many classes", options->target, BR_CATEGORY_LIMIT);
   if (options->stratify && type != BR_COLUMN_CATEGORY) BR_FAIL(BR_ERROR_USAGE, "--stratify divides classes alike, and the target %s is a %s", options->target ? options->target : "none", br_column_type_name(type));
   BR_TRY(choose_rows(comm, team, options, options->folds, data));
+  if (options->folds > data->rows.train) BR_FAIL(BR_ERROR_USAGE, "--folds %u: there are %llu rows; choose fewer parts", options->folds, (unsigned long long)data->rows.train);
   BR_TRY(br__warn_of_infinities(comm, &data->task));
   return options->target ? br__warn_of_copies(comm, &data->task) : BR_OK;
 }
