@@ -38,6 +38,9 @@ expect 0 'conv1 +conv .*of the bound' "$bramble" bench predict lenet --steps --r
 expect 0 '"op":"conv".*"share_of_bound"' "$bramble" bench predict lenet --steps --repeats 1 --json
 expect 0 'to   64x64   input' "$bramble" bench data shapes:30,10 --input 64 --repeats 1
 expect 0 '"samples":20,"megapixels":0.001024,"height":32' "$bramble" bench data shapes:30,10 --limit 20 --repeats 1 --json
+expect 2 'as in --nodes 4' "$bramble" plan train lenet --node pi9
+expect 2 'bramble data: pack, show' "$bramble" data
+expect 2 'is not a sample' "$bramble" data show shapes -1 --out p.png
 expect 2 'takes a data set' "$bramble" bench data
 expect 3 'is no folder' "$bramble" bench data folder:nowhere
 printf 'x = input 8 8 3\nc = conv x out=4 kernel=9\n' >bad.net

@@ -57,7 +57,7 @@ static int show(struct cli *cli) {
   char *end = NULL;
   if (cli->options.n_subjects != 3) BR_FAIL(BR_ERROR_USAGE, "bramble data show takes a data set and a number, as in: bramble data show shapes 7 --out picture.png");
   unsigned long long index = strtoull(cli->options.subjects[2], &end, 10);
-  if (*end || end == cli->options.subjects[2]) BR_FAIL(BR_ERROR_USAGE, "%s is not a sample's number", cli->options.subjects[2]);
+  if (*end || cli->options.subjects[2][0] == '-' || end == cli->options.subjects[2]) BR_FAIL(BR_ERROR_USAGE, "%s is not a sample's number", cli->options.subjects[2]);
   struct br_dataset_options options = dataset_options(cli);
   struct br_dataset *data;
   BR_TRY(br_dataset_open(cli->options.subjects[1], &options, &data));
@@ -86,5 +86,5 @@ int cmd_data(struct cli *cli) {
   if (strcmp(what, "pack") == 0) return pack(cli);
   if (strcmp(what, "show") == 0) return show(cli);
   if (strcmp(what, "make") == 0) return make(cli);
-  BR_FAIL(BR_ERROR_USAGE, "bramble data %s: pack, show and make are possible", what);
+  BR_FAIL(BR_ERROR_USAGE, "bramble data%s%s: pack, show and make are possible", *what ? " " : "", what);
 }

@@ -73,6 +73,8 @@ static int plan_nodes(struct cli *cli, struct br_plan_request *request, json_t *
 }
 
 static int plan_train(struct cli *cli, struct setup_run *r) {
+  if (option_int(&cli->options, "nodes") == 0 && (option_given(&cli->options, "node") || option_given(&cli->options, "link")))
+    BR_FAIL(BR_ERROR_USAGE, "--node and --link describe a cluster: say of how many nodes, as in --nodes 4");
   BR_TRY(setup_open_run(cli, cli->options.subjects[1], r));
   struct br_plan_request request = setup_plan_request(cli, r);
   struct br_train_plan plan;

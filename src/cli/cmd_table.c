@@ -359,6 +359,7 @@ int table_pack(struct cli *cli, const char *path, const char *folder) {
   struct br_team *team = NULL;
   struct br_table *table = NULL;
   struct br_csv_options csv;
+  if (br_file_same(path, folder)) BR_FAIL(BR_ERROR_USAGE, "%s: is the table that is read; choose another name for the folder", folder);
   int status = table_csv_options(cli, path, &csv);
   if (status == BR_OK) status = br_comm_open_self(&self);
   if (status == BR_OK) status = cli_open_team(cli, &team);

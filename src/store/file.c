@@ -204,15 +204,18 @@ int br_folder_make(const char *path) {
     memcpy(part, path, n);
     part[n] = 0;
     if (n && mkdir(part, 0777) != 0 && errno != EEXIST) BR_FAIL(BR_ERROR_FAILED, "%s: the folder cannot be made: %s", part, strerror(errno));
-    if (!*p) return BR_OK;
+    if (!*p) break;
   }
+  struct stat info;
+  if (stat(path, &info) == 0 && !S_ISDIR(info.st_mode)) BR_FAIL(BR_ERROR_USAGE, "%s: is a file where a folder was to be made; choose another name", path);
+  return BR_OK;
 }
 
 bool br_file_exists(const char *path) { return access(path, F_OK) == 0; }
 
 bool br_file_same(const char *a, const char *b) {
   struct stat x, y;
-  return stat(a, &x) == 0 && stat(b, &y) == 0 && S_ISREG(x.st_mode) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+  return stat(a, &x) == 0 && stat(b, &y) == 0 && (S_ISREG(x.st_mode) || S_ISDIR(x.st_mode)) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
 int br_file_check_writable(const char *path) {

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define FORMAT "bramble.columns.1"
 
@@ -112,7 +113,7 @@ static void remove_columns(const char *path, const json_t *columns) {
     if (asprintf(&file, "%s/%s", path, text_of(json_array_get(columns, i), "file")) >= 0) remove(file);
     free(file);
   }
-  remove(path); /* where it holds nothing else */
+  rmdir(path); /* where it holds nothing else */
 }
 
 int br_table_write_folder(const struct br_table *table, const char *path) {

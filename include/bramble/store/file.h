@@ -38,7 +38,7 @@ int br_file_check_writable(const char *path);
 /* Makes a folder and those above it that are missing; one that is there is fine. Errors: BR_ERROR_FAILED, BR_ERROR_USAGE. */
 int br_folder_make(const char *path);
 bool br_file_exists(const char *path);
-/* True where both paths lead to one regular file, by whatever names. */
+/* True where both paths lead to one file or folder, by whatever names; pipes and devices are not meant. */
 bool br_file_same(const char *a, const char *b);
 
 #endif
