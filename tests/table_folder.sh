@@ -38,12 +38,12 @@ expect() { # code, part of the message, arguments
   [ $? = "$code" ] || fail "$* does not end with $code: $message"
   case $message in *"$part"*) ;; *) fail "$* says: $message" ;; esac
 }
-echo mine > other
+echo mine > taken
 # nothing that is there already goes: the table itself, or a file of the folder's name
-expect 2 "is a file where a folder was to be made" data pack t.csv other
+expect 2 "is a file where a folder was to be made" data pack t.csv taken
 expect 2 "is the table that is read" data pack t.csv t.csv
 expect 2 "is the table that is read" data pack t ./t
-[ -s t.csv ] && [ "$(cat other)" = mine ] && [ -s t/schema.json ] || fail "packing took away what was there"
+[ -s t.csv ] && [ "$(cat taken)" = mine ] && [ -s t/schema.json ] || fail "packing took away what was there"
 expect 3 "did you mean kind?" train tree --data t --target kin
 expect 3 "the column zip is packed as a category; pack the file again with --types zip=number" train tree --data t --target kind --types zip=number
 cp -r t short && truncate -s -8 short/column-0001.npy
