@@ -60,6 +60,7 @@ expect 2 'lenet has no width' "$bramble" train lenet --width 0.5
 expect 2 'mlp has no dropout' "$bramble" train mlp --dropout 0.5
 expect 2 'sizes like 64,64,32' "$bramble" train mlp --hidden '64;32'
 expect 2 'width: is for nets of the zoo' "$bramble" train m.safetensors --width 0.5
+expect 0 'lenet: has the weights that training starts from' "$bramble" predict lenet p.png
 # what is read is not written over, by whatever name
 printf 'a,b\n1,2\n2,4\n3,7\n' >t.csv
 expect 0 sha256 "$bramble" train linear --data t.csv --target b --out l.safetensors
@@ -85,5 +86,25 @@ printf '%s\n' a b c d e f g h i j >letters.txt
 expect 0 sha256 "$bramble" train m.safetensors --limit 64 --epochs 1 --out n.safetensors
 "$bramble" export n.safetensors --out n.onnx && "$bramble" import n.onnx --classes letters.txt --out n.safetensors || failures=$((failures + 1))
 expect 0 'classes .disc, .... are not those of the model .a, ....' "$bramble" eval n.safetensors --limit 10
+# the first signal ends what cannot stop in order, and nothing half-written is left
+interrupt() { # a file that says it is under way, command
+  local pid tries code begun=$1
+  shift
+  "$@" >/dev/null 2>&1 &
+  pid=$!
+  for ((tries = 0; tries < 1000; tries++)); do
+    compgen -G "$begun" >/dev/null && break
+    sleep 0.01
+  done
+  sleep 0.1
+  kill -INT $pid
+  wait $pid
+  code=$?
+  [ $code = 130 ] || { echo "FAIL: $*: code $code after SIGINT"; failures=$((failures + 1)); }
+  ! compgen -G 'stopped.*' >/dev/null || { echo "FAIL: $*: leaves $(echo stopped.*)"; failures=$((failures + 1)); }
+}
+interrupt 'stopped.csv.tmp.*' "$bramble" data make cars --rows 1000000000 --out stopped.csv
+expect 0 '' "$bramble" data make cars --rows 50000 --out cars.csv
+interrupt cars.csv "$bramble" train boost --data cars.csv --target price --trees 10000 --out stopped.safetensors
 ls "$dir" | grep -q tmp && { echo "FAIL: a temporary file was left"; failures=$((failures + 1)); }
 exit $((failures > 0))

@@ -34,7 +34,8 @@ int cmd_import(struct cli *cli);
 int cmd_export(struct cli *cli);
 int cmd_plan(struct cli *cli);
 
-/* True after SIGINT or SIGTERM; the second one ends the process at once. */
+/* SIGINT and SIGTERM end the process at once, and nothing half-written is left. A verb that can stop in order says so: then the first one is only told by cli_stopped. */
+void cli_stop_in_order(void);
 bool cli_stopped(void);
 
 /* The team of --threads (default: the node's cores shared by its ranks). */

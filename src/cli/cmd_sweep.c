@@ -67,6 +67,7 @@ int cmd_sweep(struct cli *cli) {
   }
   struct br_sweep_watch watch = {.arg = &watching, .ran = on_ran, .progress = on_progress, .stop = on_stop};
   struct br_sweep_result result;
+  cli_stop_in_order();
   int status = br_sweep(o->subjects[0], &options, &watch, &result);
   br_view_close(watching.view);
   BR_TRY(status);

@@ -363,6 +363,7 @@ static int train(struct training *t) {
   BR_TRY(br_comm_agree(comm, store_settings(t)));
   struct br_train_watch watch = {.arg = t, .epoch = on_epoch, .progress = on_progress, .stop = on_stop, .evaluated = on_evaluated, .started = on_started, .finished = on_finished};
   BR_TRY(br_comm_agree(comm, watch_start(t->cli, &t->sampler)));
+  cli_stop_in_order();
   BR_TRY(br_train(comm, r->team, r->model, r->loader[0], r->data[0], r->loader[1], r->data[1], &r->options, &watch));
   BR_TRY(watch_finish(t->cli, t->sampler, t->samples, &t->machine));
   json_t *measures = t->table.model ? json_object() : NULL;

@@ -6,6 +6,7 @@
 #include <bramble/base/clock.h>
 #include <bramble/base/text.h>
 #include <bramble/cluster/start.h>
+#include <bramble/store/file.h>
 
 #include <math.h>
 #include <signal.h>
@@ -37,12 +38,16 @@ static const struct verb {
 };
 #define N_VERBS (sizeof verbs / sizeof *verbs)
 
-static volatile sig_atomic_t stop_signals;
+static volatile sig_atomic_t stop_signals, stops_in_order;
 
 static void on_signal(int number) {
   (void)number;
-  if (stop_signals++) _exit(130);
+  if (stop_signals++ == 0 && stops_in_order) return;
+  br_writer_remove_unfinished();
+  _exit(130);
 }
+
+void cli_stop_in_order(void) { stops_in_order = 1; }
 
 bool cli_stopped(void) { return stop_signals != 0; }
 

@@ -115,7 +115,26 @@ struct br_writer {
   char *path, *temporary; /* temporary NULL: what is there is no file (a pipe, a device), and is written to as it is */
 };
 
+/* The temporary files there are, for a signal's handler. More than there is room for stay where a signal finds them. */
+static char *unfinished[64];
+#define N_UNFINISHED (sizeof unfinished / sizeof *unfinished)
+
+static void exchange_unfinished(char *from, char *to) {
+  for (size_t i = 0; i < N_UNFINISHED; i++) {
+    char *expected = from;
+    if (__atomic_compare_exchange_n(&unfinished[i], &expected, to, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) return;
+  }
+}
+
+void br_writer_remove_unfinished(void) {
+  for (size_t i = 0; i < N_UNFINISHED; i++) {
+    const char *path = __atomic_load_n(&unfinished[i], __ATOMIC_SEQ_CST);
+    if (path) unlink(path);
+  }
+}
+
 static void writer_free(struct br_writer *writer) {
+  if (writer->temporary) exchange_unfinished(writer->temporary, NULL);
   free(writer->path);
   free(writer->temporary);
   free(writer);
@@ -133,6 +152,7 @@ int br_writer_open(const char *path, struct br_writer **out) {
     }
     BR_FAIL(BR_ERROR_MEMORY, "%s: no memory to write it", path);
   }
+  if (writer->temporary) exchange_unfinished(NULL, writer->temporary);
   writer->file = fopen(in_place ? path : writer->temporary, "we");
   if (!writer->file) {
     int error = errno;

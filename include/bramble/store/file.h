@@ -32,6 +32,8 @@ int br_writer_printf(struct br_writer *writer, const char *format, ...) __attrib
 int br_writer_commit(struct br_writer *writer);
 /* Removes the temporary file and frees; NULL does nothing. */
 void br_writer_abandon(struct br_writer *writer);
+/* Removes the temporary files of all open writers, for a process about to end by a signal: async-signal-safe, and no writer may be used after it. */
+void br_writer_remove_unfinished(void);
 
 /* Fails unless a file could be written at `path` now: the folder exists and allows it, and path is no folder. */
 int br_file_check_writable(const char *path);
