@@ -44,12 +44,25 @@ const char *br_cluster_srun_option(void) {
 #endif
 }
 
+#ifdef BR_HAVE_MPI
+/* Debian's MPICH speaks TCP through UCX, which cuts messages into segments of 8 KB, a system call each, and before long ones asks the receiver, so that both must look twice. The pieces of
+ * sums (packed_mpi.c), of up to 82 KB, go in one or two segments and without asking: two nodes on a wire of 940 Mbit/s train 3 % faster. What is set already stays. */
+static void widen_segments(void) {
+  const char *transports = getenv("UCX_TLS");
+  if (transports && !strstr(transports, "tcp")) return; /* UCX warns of settings it does not use */
+  setenv("UCX_TCP_TX_SEG_SIZE", "64k", 0);
+  setenv("UCX_TCP_RX_SEG_SIZE", "128k", 0);
+  setenv("UCX_RNDV_THRESH", "128k", 0);
+}
+#endif
+
 int br_cluster_start(int *argc, char ***argv, struct br_comm **out) {
   const char *launcher = NULL;
   int ranks = launched_ranks(&launcher);
   if (ranks == 0) return br_comm_open_self(out);
 #ifdef BR_HAVE_MPI
   int provided;
+  widen_segments();
   if (MPI_Init_thread(argc, argv, MPI_THREAD_MULTIPLE, &provided) != MPI_SUCCESS) BR_FAIL(BR_ERROR_COMM, "MPI did not start under %s", launcher);
   BR_TRY(br_comm_open_mpi(MPI_COMM_WORLD, out));
   int size = br_comm_size(*out);
