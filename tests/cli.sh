@@ -93,11 +93,10 @@ interrupt() { # a file that says it is under way, command
   "$@" >/dev/null 2>&1 &
   pid=$!
   for ((tries = 0; tries < 1000; tries++)); do
-    compgen -G "$begun" >/dev/null && break
+    grep -qs bramble /proc/$pid/comm && compgen -G "$begun" >/dev/null && break
     sleep 0.01
   done
-  sleep 0.1
-  kill -INT $pid
+  while kill -INT $pid 2>/dev/null; do sleep 0.1; done # a slow one may not listen yet
   wait $pid
   code=$?
   [ $code = 130 ] || { echo "FAIL: $*: code $code after SIGINT"; failures=$((failures + 1)); }
