@@ -165,7 +165,11 @@ static int run_verb(const struct verb *verb, int argc, char **argv) {
   }
   if (verb->bit == FOR_PREDICT) guard_rank(launched_rank(), option_given(&cli.options, "out") ? ": --resume goes on from what was answered" : "");
   status = br_cluster_start(&argc, &argv, &cli.comm);
-  if (status != BR_OK) return launched_rank() == 0 ? fail(status) : br_status_exit_code(status);
+  if (status != BR_OK) {
+    if (launched_rank() == 0) return fail(status);
+    sleep(1); /* a launcher ends all ranks with the first that leaves: the one that says why goes first */
+    return br_status_exit_code(status);
+  }
   cli.speaks = br_comm_rank(cli.comm) == 0;
   if (cli.speaks && !option_flag(&cli.options, "quiet")) br_log_to(say);
   status = outputs_check(&cli);
