@@ -138,7 +138,6 @@ static void collect_tally(struct br_learner *learner, const struct br_crew *crew
   learner->tally.samples += crew->n[group];
 }
 
-/* Scalars by one thread, the rest split between all. */
 void br_learner_keep(struct br_learner *learner, const struct br_crew *crew, int group, struct br_part part) {
   collect_statistics(learner, crew->exec[group], part);
   if (part.index != 0) return;
@@ -146,6 +145,7 @@ void br_learner_keep(struct br_learner *learner, const struct br_crew *crew, int
   learner->sums.scalars[BR_SCALAR_GROUPS]++;
 }
 
+/* Scalars by one thread, the rest split between all. */
 void br_learner_collect(struct br_learner *learner, const struct br_crew *crew, int group, bool more, int64_t units, struct br_part part) {
   collect_gradients(learner, crew->exec[group], more, 0, learner->graph->trained_floats, units, part);
   collect_statistics(learner, crew->exec[group], part);
