@@ -17,7 +17,6 @@
 #include <string.h>
 
 #define SECONDS 0.5 /* of a repeat */
-#define PEAK_STEPS 2000000
 #define REPEATS_MOST 1000
 
 struct predict_bench {
@@ -39,13 +38,6 @@ static void run_side(void *arg, struct br_part part) {
 static void run_inside(void *arg, struct br_part part) {
   struct predict_bench *b = arg;
   for (int i = 0; i < b->runs; i++) br_exec_run(b->inside, &(struct br_run){.x = b->x, .n = 1}, part);
-}
-
-static void run_peak(void *arg, struct br_part part) {
-  float sink = 1;
-  (void)part;
-  double flops = br_peak_flops(PEAK_STEPS, &sink);
-  if (part.index == 0) *(double *)arg = flops + (sink == 0);
 }
 
 static int open_inside(struct predict_bench *b) {
@@ -112,23 +104,11 @@ static struct times measure(struct predict_bench *b, void (*work)(void *arg, str
   return t;
 }
 
-/* Multiply-adds a second of all threads together, the best of several tries. */
-static double peak(struct br_team *team) {
-  double best = 0, flops;
-  for (int i = 0; i < 5; i++) {
-    double begin = br_clock_seconds();
-    br_team_run(team, run_peak, &flops);
-    double rate = flops / 2 * br_team_count(team) / (br_clock_seconds() - begin);
-    best = rate > best ? rate : best;
-  }
-  return best;
-}
-
 static int report(struct cli *cli, const char *subject, struct predict_bench *b, int repeats) {
   const struct times inside = measure(b, run_inside, repeats);
   BR_TRY(open_side(b));
   const struct times side = measure(b, run_side, repeats);
-  const double images = (double)b->threads * b->batch, macs = br_graph_cost(b->model->graph).macs / b->model->graph->nodes[0].shape.d[0], bound = peak(b->team) / macs;
+  const double images = (double)b->threads * b->batch, macs = br_graph_cost(b->model->graph).macs / b->model->graph->nodes[0].shape.d[0], bound = bench_peak(b->team) / macs;
   char packed[32], run[32], rss[32];
   if (option_flag(&cli->options, "json")) {
     cli_print_json(cli, json_pack("{s:s,s:i,s:i,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:I,s:I,s:I,s:s,s:s}", "net", subject, "batch", b->batch, "threads", b->threads, "images_per_second", images / side.median, "best_images_per_second",
@@ -154,7 +134,7 @@ int bench_predict(struct cli *cli) {
   int status = open_bench(cli, o->subjects[1], &b);
   if (status == BR_OK && option_flag(o, "steps")) {
     status = open_side(&b);
-    if (status == BR_OK) status = bench_steps(cli, b.side[0], b.x, b.batch, peak(b.team) / b.threads);
+    if (status == BR_OK) status = bench_steps(cli, b.side[0], (struct br_run){.x = b.x, .n = b.batch}, false, bench_peak(b.team) / b.threads);
   } else if (status == BR_OK) {
     status = report(cli, o->subjects[1], &b, (int)option_int(o, "repeats"));
   }

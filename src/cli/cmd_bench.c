@@ -37,21 +37,33 @@ static int by_value(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-static int report(struct cli *cli, struct br_model *model, const struct br_train_options *options, int threads, struct timing *t) {
+/* What the multiply-add units of all ranks do at most, at the same time. */
+static int peak_of_all(struct cli *cli, struct br_team *team, double *macs_per_second) {
+  BR_TRY(br_comm_barrier(cli->comm));
+  int64_t millions = (int64_t)(bench_peak(team) * 1e-6);
+  BR_TRY(br_comm_sum_i64(cli->comm, &millions, 1));
+  *macs_per_second = (double)millions * 1e6;
+  return BR_OK;
+}
+
+static int report(struct cli *cli, struct br_model *model, const struct br_train_options *options, struct br_team *team, struct timing *t) {
   qsort(t->rate, (size_t)t->n, sizeof *t->rate, by_value);
   double median = t->n ? t->rate[t->n / 2] : 0, best = t->n ? t->rate[t->n - 1] : 0;
   BR_TRY(br_graph_infer(model->graph, 1));
-  double gflops = 6e-9 * br_graph_cost(model->graph).macs * median; /* forward, and twice that backward */
+  const double macs = 3 * br_graph_cost(model->graph).macs; /* of a sample: forward, and twice that backward */
+  const int threads = br_team_count(team);
+  double peak;
+  BR_TRY(peak_of_all(cli, team, &peak));
   if (option_flag(&cli->options, "json")) {
-    cli_print_json(cli, json_pack("{s:s,s:i,s:i,s:i,s:i,s:f,s:f,s:f,s:f,s:I,s:s,s:s}", "net", cli->options.subjects[1], "batch", options->batch, "micro_batch", options->micro_batch, "ranks", br_comm_size(cli->comm), "threads",
-                                  threads, "images_per_second", median, "best_images_per_second", best, "gflops", gflops, "compute_share", t->all > 0 ? t->compute / t->all : 0.0, "peak_rss_bytes",
+    cli_print_json(cli, json_pack("{s:s,s:i,s:i,s:i,s:i,s:f,s:f,s:f,s:f,s:f,s:I,s:s,s:s}", "net", cli->options.subjects[1], "batch", options->batch, "micro_batch", options->micro_batch, "ranks", br_comm_size(cli->comm), "threads",
+                                  threads, "images_per_second", median, "best_images_per_second", best, "gflops", 2e-9 * macs * median, "share_of_bound", macs * median / peak, "compute_share", t->all > 0 ? t->compute / t->all : 0.0, "peak_rss_bytes",
                                   (json_int_t)br_memory_peak_rss_bytes(), "kernels", br_kernel_table_name(), "processor", br_cpu_name()));
     return BR_OK;
   }
   char rss[32];
   if (cli->speaks)
-    printf("%s batch %d micro-batch %d, %d ranks x %d threads, %s kernels: %.0f images/s median, %.0f best of %d; %.1f GFLOP/s; peak RSS %s\n", cli->options.subjects[1], options->batch, options->micro_batch,
-           br_comm_size(cli->comm), threads, br_kernel_table_name(), median, best, t->n, gflops, br_text_bytes((double)br_memory_peak_rss_bytes(), rss));
+    printf("%s batch %d micro-batch %d, %d ranks x %d threads, %s kernels: %.0f images/s median, %.0f best of %d; %.1f GFLOP/s, %.0f %% of the bound; peak RSS %s\n", cli->options.subjects[1], options->batch, options->micro_batch,
+           br_comm_size(cli->comm), threads, br_kernel_table_name(), median, best, t->n, 2e-9 * macs * median, 100 * macs * median / peak, br_text_bytes((double)br_memory_peak_rss_bytes(), rss));
   return BR_OK;
 }
 
@@ -60,7 +72,25 @@ struct bench {
   struct br_loader *loader;
   struct br_model *model;
   struct br_team *team;
+  struct br_exec *exec; /* of --steps, with its unit */
+  float *x;
+  int32_t *label;
 };
+
+/* One unit on one thread, again and again; the weights stay as they are. */
+static int train_steps(struct cli *cli, struct bench *b, int n) {
+  if (!cli->speaks) return BR_OK; /* one rank: the others would disturb it */
+  struct br_graph *graph = b->model->graph;
+  if (graph->loss >= 0) BR_FAIL(BR_ERROR_USAGE, "bench train --steps: %s has a loss of its own; nets for classes are measured", cli->options.subjects[1]);
+  if ((uint64_t)n > br_dataset_info(b->data)->count) BR_FAIL(BR_ERROR_USAGE, "bench train --steps: --micro-batch %d is more than the data's %llu samples", n, (unsigned long long)br_dataset_info(b->data)->count);
+  BR_TRY(br_graph_infer(graph, n));
+  BR_TRY(br_memory_alloc(br_shape_count(&graph->nodes[0].shape), sizeof *b->x, "input", &b->x));
+  BR_TRY(br_memory_alloc((size_t)n, sizeof *b->label, "labels", &b->label));
+  for (int i = 0; i < n; i++) BR_TRY(br_loader_fill(b->loader, 0, &(uint64_t){(uint64_t)i}, 1, b->x + (size_t)i * (br_shape_count(&graph->nodes[0].shape) / (size_t)n), &b->label[i]));
+  BR_TRY(br_exec_open(graph, &(struct br_exec_options){.mode = BR_EXEC_TRAIN, .N = n, .members = 1, .fuse = true}, &b->exec));
+  const struct br_run run = {.trained = b->model->trained, .statistics = b->model->statistics, .x = b->x, .label = b->label, .n = n, .loss_scale = 1.0f / (float)n};
+  return bench_steps(cli, b->exec, run, true, bench_peak(b->team) / br_team_count(b->team));
+}
 
 static int bench_train(struct cli *cli, struct bench *b) {
   const struct options *o = &cli->options;
@@ -74,6 +104,7 @@ static int bench_train(struct cli *cli, struct bench *b) {
   BR_TRY(setup_preprocess(cli, b->model->graph, br_dataset_info(b->data)->name, &loader.preprocess));
   BR_TRY(br_loader_open(&loader, &b->loader));
   BR_TRY(cli_open_team(cli, &b->team));
+  if (option_flag(o, "steps")) return train_steps(cli, b, options.micro_batch);
   options.epochs = 1 + (int)option_int(o, "repeats");
   options.evaluation_epochs = 0;
   options.bn_recalibrate = 0;
@@ -81,7 +112,7 @@ static int bench_train(struct cli *cli, struct bench *b) {
   BR_TRY(br_memory_alloc(1, sizeof *timing, "times", &timing));
   br_log_to(NULL); /* settings here are for speed, not for accuracy: no advice about it */
   int status = br_train(cli->comm, b->team, b->model, b->loader, b->data, NULL, NULL, &options, &(struct br_train_watch){.arg = timing, .epoch = on_epoch});
-  if (status == BR_OK) status = report(cli, b->model, &options, br_team_count(b->team), timing);
+  if (status == BR_OK) status = report(cli, b->model, &options, b->team, timing);
   br_memory_free(timing);
   return status;
 }
@@ -144,6 +175,9 @@ int cmd_bench(struct cli *cli) {
   if (strcmp(what, "train") != 0) BR_FAIL(BR_ERROR_USAGE, "bramble bench %s: machine, kernel, train NET, predict NET, data SPEC and table KIND are possible", what);
   struct bench b = {0};
   int status = br_comm_agree(cli->comm, bench_train(cli, &b));
+  br_exec_close(b.exec);
+  br_memory_free(b.x);
+  br_memory_free(b.label);
   br_team_close(b.team);
   br_model_close(b.model);
   br_loader_close(b.loader);

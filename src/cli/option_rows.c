@@ -119,7 +119,7 @@ const struct option_row option_rows[] = {
     {"memory", OPTION_SIZES, NULL, 1e6, 1e15, NULL, DATA, "memory each rank may take, commas between where they differ (default: what is free); predict: the weights of a model file that do not fit are read layer by layer", "--memory 900MB"},
     {"exact", OPTION_FLAG, NULL, 0, 0, NULL, FOR_PREDICT | FOR_BENCH, "the arithmetic of training, bit for bit: batch norms are not folded into weights and convolutions of 3x3 and 5x5 not made by Winograd's method, which differ in the last digits", "--exact"},
     {"stages", OPTION_TEXT, NULL, 0, 0, "auto|N", FOR_PREDICT, "one net over all ranks in as many stages, a pipeline", "--stages auto"},
-    {"steps", OPTION_FLAG, NULL, 0, 0, NULL, FOR_BENCH, "predict: the time of every step of the net on one thread, and its share of the processor's multiply-adds", "--steps"},
+    {"steps", OPTION_FLAG, NULL, 0, 0, NULL, FOR_BENCH, "train, predict: the time of every step of the net on one thread, and its share of the processor's multiply-adds", "--steps"},
     {"repeats", OPTION_INT, "5", 1, 999, NULL, FOR_BENCH | FOR_SWEEP, "measured repeats after a warm-up (sweep: default the file's)", "--repeats 9"},
     /* output */
     {"out", OPTION_TEXT, NULL, 0, 0, "FILE", FOR_TRAIN | FOR_PREDICT | FOR_INSPECT | FOR_DATA | FOR_IMPORT | FOR_EXPORT | FOR_REPORT | FOR_BENCH, "where the result goes", "--out m.safetensors"},

@@ -306,6 +306,15 @@ static int forward_sample(struct br_exec *exec, int s, size_t sample, void *work
   return 1;
 }
 
+static void backward(struct br_exec *exec, int s, void *work, struct br_part part) {
+  struct br_op_args args = exec->args[s];
+  args.work = work;
+  double *seconds = part.index == 0 && args.run->step_seconds ? &args.run->step_seconds[exec->plan.n_steps + s] : NULL, begin = seconds ? br_clock_seconds() : 0;
+  exec->plan.steps[s].op->backward(&args, part);
+  br_barrier_wait(&exec->barrier, part.count);
+  if (seconds) *seconds += br_clock_seconds() - begin;
+}
+
 static void tell(const struct br_run *run, size_t settled, struct br_part part) {
   struct br_exec_watch *watch = run->watch;
   if (!watch || part.index != 0) return;
@@ -332,10 +341,7 @@ void br_exec_run(struct br_exec *exec, const struct br_run *run, struct br_part 
   tell(run, plan->graph->trained_floats, part);
   for (int s = plan->n_steps - 1; s >= 0; s--) {
     if (!plan->steps[s].backward) continue;
-    struct br_op_args args = exec->args[s];
-    args.work = work;
-    plan->steps[s].op->backward(&args, part);
-    br_barrier_wait(&exec->barrier, part.count);
+    backward(exec, s, work, part);
     tell(run, exec->settled[s], part);
   }
   tell(run, 0, part); /* also where all is frozen */
@@ -344,10 +350,14 @@ void br_exec_run(struct br_exec *exec, const struct br_run *run, struct br_part 
 int br_exec_steps(const struct br_exec *exec) { return exec->plan.n_steps; }
 
 struct br_exec_step br_exec_step(const struct br_exec *exec, int s) {
-  const struct br_step *step = &exec->plan.steps[s];
-  if (step->node == &exec->plan.loss_node) return (struct br_exec_step){"(loss)", step->node->op->name, "", &exec->out_shapes[s], 0};
-  const double macs = br_node_cost(exec->plan.graph, (int)(step->node - exec->plan.graph->nodes)).macs / step->node->shape.d[0];
-  return (struct br_exec_step){step->node->name, step->node->op->name, !step->packed ? "" : step->op == &br_op_winograd ? "winograd" : "direct", &exec->out_shapes[s], macs};
+  const struct br_plan *plan = &exec->plan;
+  const struct br_step *step = &plan->steps[s];
+  if (step->node == &plan->loss_node) return (struct br_exec_step){.name = "(loss)", .op = step->node->op->name, .how = "", .out = &exec->out_shapes[s]};
+  struct br_exec_step told = {.name = step->node->name, .op = step->node->op->name, .how = !step->packed ? "" : step->op == &br_op_winograd ? "winograd" : "direct", .out = &exec->out_shapes[s]};
+  const struct br_node *end = s + 1 < plan->n_steps && step[1].node != &plan->loss_node ? step[1].node : plan->graph->nodes + plan->graph->n_nodes;
+  for (const struct br_node *node = step->node; node < end; node++) told.macs += br_node_cost(plan->graph, (int)(node - plan->graph->nodes)).macs / node->shape.d[0];
+  if (step->backward) told.backward_macs = plan->needs_gradient[step->inputs[0]] ? 2 * told.macs : told.macs; /* of the weights and of the input */
+  return told;
 }
 
 const float *br_exec_output(const struct br_exec *exec) { return br_exec_output_at(exec, 0); }

@@ -60,7 +60,7 @@ struct br_run {
   uint64_t seed;
   uint32_t step;
   uint64_t position;
-  double *step_seconds;        /* per forward step: member 0 adds the time of each; br_exec_steps of them; NULL: nobody measures */
+  double *step_seconds;        /* member 0 adds the time of each of the br_exec_steps forward steps, and with TRAIN behind those that of each backward one; NULL: nobody measures */
   struct br_exec_watch *watch; /* TRAIN: kept up to date; borrowed; NULL: nobody watches */
 };
 
@@ -68,12 +68,13 @@ struct br_run {
  * same run; on return of all, the results below are valid until the next run. */
 void br_exec_run(struct br_exec *exec, const struct br_run *run, struct br_part part);
 
-/* The forward steps of a run, in their order: operators with what rides on them. */
+/* The steps of a run, in their forward order: operators with what rides on them. */
 struct br_exec_step {
   const char *name, *op;      /* the first node and what it is; of the graph */
   const char *how;            /* a prepared convolution: direct or winograd; else "" */
   const struct br_shape *out; /* of the last run's batch; steps that run picture by picture have 1 */
   double macs;                /* for one sample, by the direct way */
+  double backward_macs;       /* TRAIN: likewise, of the gradients that are wanted */
 };
 int br_exec_steps(const struct br_exec *exec);
 struct br_exec_step br_exec_step(const struct br_exec *exec, int s);
