@@ -802,16 +802,19 @@ static void team_member(void *arg, struct br_part part) {
 
 /* The same block twice, once for the table and once for the twin, each with its own outputs; the table's in a team. */
 static void check_block(bool backward) {
-  const int E = (int)any_size(), stride = between(1, 2), R = coin() ? 3 : 5, N = between(1, 9);
-  struct br_conv_shape d = {.N = N, .H = between(2, 11), .W = between(2, 11), .C = E, .K = E, .R = R, .S = R, .stride_h = stride, .stride_w = stride, .dilation_h = 1, .dilation_w = 1, .groups = E};
+  const bool large = below(8) == 0; /* narrow, if it has few channels */
+  const int E = large ? between(1, 40) : (int)any_size(), stride = between(1, 2), R = coin() ? 3 : 5, N = large ? between(1, 2) : between(1, 9);
+  struct br_conv_shape d = {.N = N, .H = large ? between(41, 52) : between(2, 11), .W = large ? between(45, 53) : between(2, 11), .C = E, .K = E, .R = R, .S = R, .stride_h = stride, .stride_w = stride, .dilation_h = 1, .dilation_w = 1, .groups = E};
   d.pad_top = between(R / 2 - 1, R / 2), d.pad_left = between(R / 2 - 1, R / 2);
   d.P = (d.H - 1) / stride + 1, d.Q = (d.W - 1) / stride + 1;
-  struct br_inverted_residual b = {.depthwise = d, .expand = below(4) > 0, .C = below(60) + 1, .K = below(60) + 1, .eps = 1e-5f, .accumulate_dx = coin()};
+  struct br_inverted_residual b = {.depthwise = d, .expand = below(4) > 0, .C = large && coin() ? 8 * between(1, 2) : below(large ? 20 : 60) + 1, .K = below(60) + 1, .eps = 1e-5f, .accumulate_dx = coin()};
   if (!b.expand) b.C = E;
   const size_t inner = (size_t)(N * d.H * d.W), outer = (size_t)(N * d.P * d.Q), e = (size_t)E, C = (size_t)b.C, K = (size_t)b.K;
   b.x = input(inner * C, 1), b.w_expand = b.expand ? input(C * e, 1) : NULL, b.w_depthwise = input((size_t)(R * R) * e, 1), b.w_project = input(e * K, 1);
   b.gamma1 = input(e, 2), b.beta1 = input(e, 2), b.gamma2 = input(e, 2), b.beta2 = input(e, 2), b.dy = input(outer * K, 1);
   struct br_inverted_residual twin = b;
+  const size_t moments = br_inverted_residual_moments(&b);
+  b.moments = malloc(moments * sizeof(double) + 1), twin.moments = malloc(moments * sizeof(double) + 1);
   struct pair outputs[14];
   float **const got[] = {&b.mean1, &b.var1, &b.mean2, &b.var2, &b.y, &b.dx, &b.dw_expand, &b.dgamma1, &b.dbeta1, &b.dw_depthwise, &b.dgamma2, &b.dbeta2, &b.dw_project};
   float **const want[] = {&twin.mean1, &twin.var1, &twin.mean2, &twin.var2, &twin.y, &twin.dx, &twin.dw_expand, &twin.dgamma1, &twin.dbeta1, &twin.dw_depthwise, &twin.dgamma2, &twin.dbeta2, &twin.dw_project};
@@ -840,6 +843,10 @@ static void check_block(bool backward) {
   br_team_close(team);
   free(work);
   for (size_t i = 0; i < count; i++) same(names[i], outputs[i]);
+  for (size_t i = 0; i < moments; i++)
+    if (b.moments[i] != twin.moments[i] && !(b.moments[i] != b.moments[i] && twin.moments[i] != twin.moments[i])) differs("moments", i);
+  free(b.moments);
+  free(twin.moments);
 }
 
 static void check_inverted_residual_forward(void) { check_block(false); }

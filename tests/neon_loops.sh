@@ -10,7 +10,7 @@ done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 $cross-gcc -std=gnu11 -O2 -ffp-contract=off -fno-math-errno -D_GNU_SOURCE -I"$here/include" -I"$here/src" -c "$here/src/kernel/isa_neon.c" -o "$work/neon.o"
-# Every innermost loop with many multiply-adds by a lane, which only the tiles of products have: "fmlas instructions stack-accesses function first last".
+# Every innermost loop with many multiply-adds by a lane, as the tiles of products have and the narrow blocks (inverted_narrow.inc), where each vector is clipped or masked and stored too: "fmlas instructions stack-accesses function first last".
 $cross-objdump -d --no-show-raw-insn "$work/neon.o" >"$work/text"
 awk '
   /^[0-9a-f]+ <.*>:$/ { name = substr($2, 2, length($2) - 3); n = 0; next }
@@ -32,8 +32,12 @@ failed=0
 while read -r fmlas instructions stack name first last; do
   ratio=$((instructions * 100 / fmlas))
   echo "$name: $fmlas multiply-adds of 4 floats, $instructions instructions, $((ratio / 100)).$(printf %02d $((ratio % 100))) each, $stack of them with the stack"
-  [ "$stack" = 0 ] || failed=1
-  [ $ratio -le 180 ] || failed=1
+  case $name in
+    narrow_*) most=240 stacks=2 ;;
+    *) most=180 stacks=0 ;;
+  esac
+  [ "$stack" -le $stacks ] || failed=1
+  [ $ratio -le $most ] || failed=1
 done <"$work/loops"
 read -r fmlas instructions stack name first last <"$work/loops"
 [ "$fmlas" -ge 64 ] || { echo "no loop holds a whole tile"; failed=1; }

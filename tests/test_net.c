@@ -316,6 +316,43 @@ static void test_same_bits(void **state) {
   }
 }
 
+/* A block of few channels on a large picture, which training computes in another way (kernel/inverted_residual.h): the bits are the same for any threads, and near
+ * those of its parts. */
+static const char *const narrow =
+    "x = input 47 50 3\nc = conv x out=7 kernel=3 padding=1 bias=no\na = batchnorm c\nb = relu a\ne1 = conv b out=40 bias=no\nf1 = batchnorm e1\ng1 = relu6 f1\nd1 = conv g1 groups=0 kernel=3 stride=2 padding=1 bias=no\n"
+    "h1 = batchnorm d1\ni1 = relu6 h1\np1 = conv i1 out=16 bias=no\nb1 = batchnorm p1\nv = globalpool b1\nf = flatten v\ny = dense f out=6";
+
+static void assert_near(const float *a, const float *b, size_t n, const char *what) {
+  double most = 0, apart = 0;
+  for (size_t i = 0; i < n; i++) most = fmax(most, fabs((double)b[i])), apart = fmax(apart, fabs((double)a[i] - (double)b[i]));
+  if (!(apart <= 2e-4 * most)) fail_msg("%s: %g apart, the largest is %g", what, apart, most);
+}
+
+static void test_narrow_block(void **state) {
+  (void)state;
+  struct fixture f = fixture_open(narrow, 5);
+  f.run.label = f.label;
+  for (enum br_exec_mode mode = BR_EXEC_STATS; mode <= BR_EXEC_TRAIN; mode++) {
+    struct net_result base = net_run(f.graph, &(struct br_exec_options){.mode = mode, .N = 5, .members = 1, .fuse = true}, &f.run);
+    for (int members = 2; members <= 3; members++) {
+      struct net_result r = net_run(f.graph, &(struct br_exec_options){.mode = mode, .N = 5 + 4 * (members - 2), .members = members, .fuse = true}, &f.run);
+      assert_same(&base, &r, "a narrow block's threads", narrow);
+      net_result_free(&r);
+    }
+    struct net_result parts = net_run(f.graph, &(struct br_exec_options){.mode = mode, .N = 5, .members = 1, .fuse = false}, &f.run);
+    assert_near(base.output, parts.output, base.n_output, "output");
+    assert_near(base.statistics, parts.statistics, base.n_statistics, "statistics");
+    for (int p = 0; mode == BR_EXEC_TRAIN && p < f.graph->n_params; p++) {
+      const struct br_param *param = &f.graph->params[p];
+      if (!param->statistic) assert_near(base.gradient + param->offset, parts.gradient + param->offset, br_shape_count(&param->shape), param->name);
+    }
+    assert_int_not_equal(memcmp(base.statistics, parts.statistics, base.n_statistics * sizeof(float)), 0); /* it was the other way */
+    net_result_free(&parts);
+    net_result_free(&base);
+  }
+  fixture_close(&f);
+}
+
 /* --- a run that is watched ------------------------------------------------------------------------------------------------ */
 
 struct early {
@@ -525,7 +562,7 @@ static void test_refusals(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_gradients), cmocka_unit_test(test_activations_keep_what_is_read),        cmocka_unit_test(test_cross_entropy), cmocka_unit_test(test_known_losses), cmocka_unit_test(test_same_bits),
+      cmocka_unit_test(test_gradients), cmocka_unit_test(test_activations_keep_what_is_read),        cmocka_unit_test(test_cross_entropy), cmocka_unit_test(test_known_losses), cmocka_unit_test(test_same_bits),        cmocka_unit_test(test_narrow_block),
       cmocka_unit_test(test_samples_are_alone), cmocka_unit_test(test_frozen), cmocka_unit_test(test_last_softmax),        cmocka_unit_test(test_modes),        cmocka_unit_test(test_plan_is_true),
       cmocka_unit_test(test_refusals), cmocka_unit_test(test_watch),
   };

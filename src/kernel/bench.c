@@ -259,6 +259,7 @@ static void block_place(struct bench *k, int side, int C, int E, int stride, int
   b->dw_expand = take(&written, (size_t)(C * E)), b->dw_depthwise = take(&written, (size_t)(9 * E)), b->dw_project = take(&written, (size_t)(E * K));
   float **const results[] = {&b->mean1, &b->var1, &b->mean2, &b->var2, &b->dgamma1, &b->dbeta1, &b->dgamma2, &b->dbeta2};
   for (size_t i = 0; i < sizeof results / sizeof *results; i++) *results[i] = take(&written, (size_t)E);
+  b->moments = (double *)(void *)take(&written, 2 * br_inverted_residual_moments(b));
   b->keep = C >= 48 && C != E ? k->b : NULL; /* as the operator does */
 }
 

@@ -19,7 +19,7 @@ struct br_exec_options {
   enum br_exec_mode mode;
   int N;            /* largest batch of one run: the micro-batch */
   int members;      /* threads that will run it together, at least 1 */
-  bool fuse;        /* let operators ride on each other; the bits are the same. Off only to test that */
+  bool fuse;        /* let operators ride on each other; the bits are the same, but for blocks of few channels on large pictures (kernel/inverted_residual.h). Off only to test that */
   const bool *frozen; /* per parameter of the graph: its gradient is not wanted (NULL: none is frozen); borrowed until open returns */
   float *gradient;    /* TRAIN: where the gradients go, trained_floats of them, zeros at first; borrowed; NULL: memory of its own */
   const struct br_prepared *prepared; /* INFER: run this net's prepared form (net/prepare.h), borrowed; NULL: the graph as it is */

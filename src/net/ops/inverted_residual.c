@@ -31,7 +31,10 @@ static struct br_inverted_residual linked(const struct br_op_args *args) {
 #define P(place) args->param[(place) - skip]
 #define D(place) args->dparam[(place) - skip]
   b.x = args->in[0], b.y = args->out;
-  b.keep = args->saved;
+  if (br_inverted_residual_is_narrow(&b))
+    b.moments = args->saved;
+  else
+    b.keep = args->saved;
   b.dy = args->dout, b.dx = args->din[0], b.accumulate_dx = args->din_accumulate[0];
   if (b.expand) {
     b.w_expand = P(EXPAND), b.gamma1 = P(GAMMA1), b.beta1 = P(BETA1), b.mean1 = D(MEAN1), b.var1 = D(VAR1);
@@ -51,6 +54,7 @@ static struct br_inverted_residual linked(const struct br_op_args *args) {
 static size_t saved_bytes(const struct br_op_args *args) {
   const struct br_inverted_residual b = block_of(args);
   const struct br_conv_shape *d = &b.depthwise;
+  if (br_inverted_residual_is_narrow(&b)) return br_inverted_residual_moments(&b) * sizeof(double);
   if (args->mode != BR_RUN_TRAIN || !b.expand || b.C < KEEP_CHANNELS) return 0;
   return (size_t)d->N * ((size_t)d->H * (size_t)d->W + (size_t)d->P * (size_t)d->Q) * (size_t)d->C * sizeof(float);
 }
