@@ -58,6 +58,15 @@ expect 0 '"test_accuracy":' "$bramble" train lenet --limit 64 --epochs 1 --json
 expect 0 'sample 3' "$bramble" data show shapes 3 --out p.png
 expect 0 '%' "$bramble" predict m.safetensors p.png --top 2
 expect 3 'p.txt' "$bramble" predict m.safetensors p.txt
+expect 2 'npy:t.csv.: write it as npy:IMAGES' "$bramble" train lenet --data npy:t.csv
+# a place that cannot be written to is known before the work
+for verb in "data make cars --rows 9" "inspect shapes:20,20" "export m.safetensors" "import m.onnx" "predict m.safetensors --data shapes:20,20" "report results"; do
+  expect 2 'no/such: cannot be written' "$bramble" $verb --out no/such
+  expect 2 'is a folder; give a file name' "$bramble" $verb --out .
+done
+expect 2 'no/such: cannot be written' "$bramble" predict m.safetensors --input x.npy --output no/such
+expect 0 '^shapes test: 5 samples' "$bramble" inspect shapes:20,5 --part test --out sheet.png
+! grep -q train "$dir/out" || { echo "FAIL: inspect --part test shows the other part too"; failures=$((failures + 1)); }
 expect 2 'value is empty' "$bramble" train lenet --limit 64 --epochs 1 --out ''
 # what a net would not look at is no setting
 expect 2 'lenet has no width' "$bramble" train lenet --width 0.5

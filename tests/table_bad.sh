@@ -150,7 +150,7 @@ if [ -c /dev/full ]; then
   [ -c /dev/full ] || fail "a device was replaced by a file"
   "$bramble" predict m.safetensors --data small.csv --out /dev/stdout --quiet | grep -q '^prediction$' || fail "predictions do not go to a pipe"
 fi
-"$bramble" predict m.safetensors --data small.csv --out no/such/p.csv > /dev/null 2> why; [ $? = 1 ] && grep -q "no/such/p.csv: cannot be written" why || fail "a folder that is not there: $(cat why)"
+"$bramble" predict m.safetensors --data small.csv --out no/such/p.csv > /dev/null 2> why; [ $? = 2 ] && grep -q "no/such/p.csv: cannot be written" why || fail "a folder that is not there: $(cat why)"
 
 # what inspect says: dates as dates, first rows, suggestions
 printf 'id,when,n,c,v\n' > look.csv

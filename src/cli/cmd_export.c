@@ -3,7 +3,6 @@
 #include "cli/table.h"
 
 #include <bramble/net/onnx.h>
-#include <bramble/store/file.h>
 #include <bramble/table/export.h>
 
 static int export_table(const char *path, const char *out) {
@@ -16,7 +15,6 @@ static int export_table(const char *path, const char *out) {
 
 static int export_model(struct cli *cli, struct br_model **model) {
   const char *out = option_text(&cli->options, "out");
-  BR_TRY(br_file_check_writable(out));
   if (table_is_model(cli->options.subjects[0])) return export_table(cli->options.subjects[0], out);
   BR_TRY(br_model_load(cli->options.subjects[0], model));
   return br_onnx_write(*model, out);

@@ -2,7 +2,6 @@
 #include "cli/setup.h"
 
 #include <bramble/net/onnx.h>
-#include <bramble/store/file.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +10,6 @@
 static int import(struct cli *cli, struct br_model **model) {
   const struct options *o = &cli->options;
   const char *out = option_text(o, "out"), *classes = option_text(o, "classes");
-  BR_TRY(br_file_check_writable(out));
   BR_TRY(setup_read_onnx(cli, o->subjects[0], model));
   if (classes) BR_TRY(setup_set_class_names(*model, classes));
   if (option_given(o, "mean") || option_given(o, "std") || option_given(o, "resize-shorter")) {

@@ -55,9 +55,11 @@ static int write_sheet(const char *path, struct br_dataset *data) {
 static int inspect_data(struct cli *cli, const char *spec) {
   json_t *parts = json_array();
   bool as_json = option_flag(&cli->options, "json");
+  const char *sheet = option_text(&cli->options, "out"); /* of the first part shown */
   static const char *const names[] = {"train", "test"};
   int status = BR_OK;
   for (int part = 0; status == BR_OK && part < 2; part++) {
+    if (option_given(&cli->options, "part") && part != option_choice(&cli->options, "part")) continue;
     struct br_dataset_options options = {.part = (enum br_data_part)part, .limit = (uint64_t)option_int(&cli->options, "limit"), .skip_bad = option_flag(&cli->options, "skip-bad"), .seed = 1};
     struct br_dataset *data;
     status = br_dataset_open(spec, &options, &data);
@@ -76,8 +78,8 @@ static int inspect_data(struct cli *cli, const char *spec) {
       json_array_append_new(parts, json_pack("{s:s,s:I,s:i,s:i,s:i,s:o}", "part", names[part], "samples", (json_int_t)info->count, "height", info->H, "width", info->W, "channels", info->C, "classes", classes));
       br_memory_free(counts);
     }
-    const char *sheet = option_text(&cli->options, "out");
-    if (status == BR_OK && sheet && part == 0) status = write_sheet(sheet, data);
+    if (status == BR_OK && sheet) status = write_sheet(sheet, data);
+    sheet = NULL;
     br_dataset_close(data);
   }
   if (as_json && status == BR_OK)
@@ -87,19 +89,12 @@ static int inspect_data(struct cli *cli, const char *spec) {
   return status;
 }
 
-static bool is_data(const char *subject) {
-  static const char *const sources[] = {"shapes", "cifar10:", "cifar100:", "mnist:", "folder:", "tar:", "npy:"};
-  for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
-    if (strncmp(subject, sources[i], strlen(sources[i])) == 0) return true;
-  return false;
-}
-
 int cmd_inspect(struct cli *cli) {
   if (cli->options.n_subjects != 1) BR_FAIL(BR_ERROR_USAGE, "bramble inspect takes one model, net or data set, as in: bramble inspect lenet");
   if (table_is_csv(cli->options.subjects[0]) || table_is_model(cli->options.subjects[0])) return table_inspect(cli);
   if (!cli->speaks) return BR_OK;
   const char *subject = cli->options.subjects[0];
-  if (is_data(subject)) return inspect_data(cli, subject);
+  if (br_dataset_known(subject)) return inspect_data(cli, subject);
   struct br_model *model = NULL;
   const struct br_recipe *recipe;
   int status = setup_open_model(cli, subject, NULL, &model, &recipe);

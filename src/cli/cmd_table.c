@@ -6,6 +6,7 @@
 
 #include <bramble/base/hash.h>
 #include <bramble/base/memory.h>
+#include <bramble/data/dataset.h>
 #include <bramble/store/file.h>
 #include <bramble/store/safetensors.h>
 #include <bramble/table/evaluate.h>
@@ -35,6 +36,7 @@ bool table_is_model(const char *path) {
 bool table_is_csv(const char *path) {
   static const char *const ends[] = {".csv", ".tsv", ".csv.gz", ".tsv.gz", ".txt", ".libsvm", ".svm", ".svmlight"};
   size_t n = strlen(path);
+  if (br_dataset_known(path)) return false;
   if (br_table_is_folder(path) || strncmp(path, "libsvm:", 7) == 0) return true;
   for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
     if (n >= strlen(ends[i]) && strcmp(path + n - strlen(ends[i]), ends[i]) == 0) return true;
@@ -232,7 +234,6 @@ static int learn_all(struct learning *l, json_t *report) {
 static int train(struct learning *l, json_t *report) {
   const char *out = option_text(&l->cli->options, "out");
   int status = table_task_options(l->cli, l->kind, &l->options);
-  if (status == BR_OK && out && l->cli->speaks) status = br_file_check_writable(out);
   BR_TRY(br_comm_agree(l->cli->comm, status));
   BR_TRY(table_times_open(l->cli, &l->times));
   BR_TRY(br_task_open(l->cli->comm, l->team, &l->options, &l->data));

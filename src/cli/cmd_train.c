@@ -286,7 +286,6 @@ static int open_log(struct training *t) {
     BR_TRY(put_sheet(t));
   }
   if (!t->out || !t->cli->speaks) return BR_OK;
-  BR_TRY(br_file_check_writable(t->out));
   char path[4096];
   snprintf(path, sizeof path, "%s.jsonl", t->out);
   t->log = fopen(path, option_flag(&t->cli->options, "resume") ? "a+e" : "we");

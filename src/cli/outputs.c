@@ -1,4 +1,4 @@
-/* Outputs that would replace what is read: asked once, before any verb runs. */
+/* Outputs that would replace what is read, or cannot be written: asked once, before any verb runs. */
 #include "cli/outputs.h"
 
 #include <bramble/store/file.h>
@@ -29,13 +29,16 @@ static bool goes_on_in_place(const struct options *o, const char *subject) {
   return o->verb_bit == FOR_TRAIN && n > 12 && strcmp(subject + n - 12, ".safetensors") == 0;
 }
 
+/* data pack makes a folder, or files whose names begin with --out. */
+static bool writes_parts(const struct options *o) { return o->verb_bit == FOR_DATA && o->n_subjects && strcmp(o->subjects[0], "pack") == 0; }
+
 static int check_file(const struct options *o, const char *option, const char *out) {
   static const char *const inputs[] = {"data", "input", "classes"};
   for (int i = 0; i < o->n_subjects; i++)
     if (is_read(o->subjects[i], out) && !goes_on_in_place(o, o->subjects[i])) BR_FAIL(BR_ERROR_USAGE, "--%s %s: is the file that is read; choose another name", option, out);
   for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++)
     if (option_given(o, inputs[i]) && is_read(option_text(o, inputs[i]), out)) BR_FAIL(BR_ERROR_USAGE, "--%s %s: is a file that --%s reads; choose another name", option, out, inputs[i]);
-  return BR_OK;
+  return writes_parts(o) ? BR_OK : br_file_check_writable(out);
 }
 
 static int check_all(const struct options *o) {

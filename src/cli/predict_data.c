@@ -50,7 +50,6 @@ static int open_all(struct cli *cli, struct task *t) {
   const struct options *o = &cli->options;
   struct br_loader_options loader = {0};
   struct br_dataset_options data = {.part = option_choice(o, "part") == 0 ? BR_DATA_TRAIN : BR_DATA_TEST, .whole = !option_given(o, "part"), .limit = (uint64_t)option_int(o, "limit"), .skip_bad = option_flag(o, "skip-bad"), .seed = 1};
-  if (option_text(o, "out")) BR_TRY(br_file_check_writable(option_text(o, "out")));
   if (t->staged) {
     BR_TRY(stages_load(cli, o->subjects[0], &t->places, &t->model));
     BR_TRY(setup_prepare(cli, (struct setup_use){br_stages_batch(), br_team_count(t->team), 1}, t->model, &t->prepared));

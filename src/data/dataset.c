@@ -27,13 +27,23 @@ static int unknown_source(const char *spec, size_t n) {
   BR_FAIL(BR_ERROR_USAGE, "data '%s': '%s' is no known kind of data; known are %s", spec, word, known);
 }
 
+static const struct br__source *find_source(const char *spec) {
+  size_t n = strcspn(spec, ":");
+  for (int i = 0; i < SOURCES; i++)
+    if (strlen(sources[i]->name) == n && memcmp(sources[i]->name, spec, n) == 0) return sources[i];
+  return NULL;
+}
+
+bool br_dataset_known(const char *spec) {
+  const struct br__source *source = find_source(spec);
+  return source && (spec[strlen(source->name)] || !source->argument);
+}
+
 int br_dataset_open(const char *spec, const struct br_dataset_options *options, struct br_dataset **out) {
   *out = NULL;
   size_t n = strcspn(spec, ":");
   const char *argument = spec[n] && spec[n + 1] ? spec + n + 1 : NULL;
-  const struct br__source *source = NULL;
-  for (int i = 0; i < SOURCES; i++)
-    if (strlen(sources[i]->name) == n && memcmp(sources[i]->name, spec, n) == 0) source = sources[i];
+  const struct br__source *source = find_source(spec);
   if (!source) return unknown_source(spec, n);
   if (!argument && source->argument)
     BR_FAIL(BR_ERROR_USAGE, "data '%s': say where it lies, as in %s:%s", spec, source->name, source->argument);

@@ -241,6 +241,10 @@ bool br_file_same(const char *a, const char *b) {
 int br_file_check_writable(const char *path) {
   struct stat info;
   if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) BR_FAIL(BR_ERROR_USAGE, "%s: is a folder; give a file name", path);
+  if (stat(path, &info) == 0 && !S_ISREG(info.st_mode)) { /* to open a pipe is to begin with it */
+    if (access(path, W_OK) != 0) BR_FAIL(BR_ERROR_USAGE, "%s: cannot be written: %s", path, strerror(errno));
+    return BR_OK;
+  }
   struct br_writer *writer;
   int status = br_writer_open(path, &writer);
   if (status == BR_OK) br_writer_abandon(writer);

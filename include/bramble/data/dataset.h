@@ -43,6 +43,8 @@ struct br_dataset_info {
 /* Opens the part `options->part` of the data set `spec`. *out is the caller's, closed with br_dataset_close.
  * Errors: BR_ERROR_USAGE for an unknown source (with the nearest known one), BR_ERROR_DATA naming file, byte and mend. */
 int br_dataset_open(const char *spec, const struct br_dataset_options *options, struct br_dataset **out);
+/* Whether `spec` begins with the word of a source: "folder:photos", "shapes". Opens nothing. */
+bool br_dataset_known(const char *spec);
 /* One picture, whatever characters its name has: the data set files:PATH. */
 int br_dataset_open_file(const char *path, struct br_dataset **out);
 /* Rows that the caller has made in memory, all of them one part. Errors: BR_ERROR_MEMORY. */
