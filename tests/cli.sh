@@ -99,6 +99,15 @@ printf '%s\n' a b c d e f g h i j >letters.txt
 expect 0 sha256 "$bramble" train m.safetensors --limit 64 --epochs 1 --out n.safetensors
 "$bramble" export n.safetensors --out n.onnx && "$bramble" import n.onnx --classes letters.txt --out n.safetensors || failures=$((failures + 1))
 expect 0 'classes .disc, .... are not those of the model .a, ....' "$bramble" eval n.safetensors --limit 10
+# moving averages that still hold what they started from
+moving="$bramble train mobilenetv2 --width 0.25 --input 32 --data shapes:48,20 --batch 24 --micro-batch 12 --epochs 2"
+expect 0 'hold 66 % of their start values after 4 updates' $moving --bn-recalibrate 0 --out moving.safetensors
+expect 0 'warning.*hold 66 % of their start values after about 4 updates.*--bn-recalibrate' "$bramble" eval moving.safetensors --data shapes:48,20
+expect 0 'samples' "$bramble" eval moving.safetensors --data shapes:48,20 --bn-recalibrate 48
+! grep -q warning "$dir/err" || { echo "FAIL: a warning of recalibrated statistics"; failures=$((failures + 1)); }
+expect 0 'sha256' $moving --out exact.safetensors
+expect 0 'samples' "$bramble" eval exact.safetensors --data shapes:48,20
+! grep -q warning "$dir/err" || { echo "FAIL: a warning of exact statistics"; failures=$((failures + 1)); }
 # the first signal ends what cannot stop in order, and nothing half-written is left
 interrupt() { # a file that says it is under way, command
   local pid tries code begun=$1

@@ -2,9 +2,11 @@
 #include "cli/setup.h"
 #include "cli/table.h"
 
+#include <bramble/base/log.h>
 #include <bramble/base/memory.h>
 #include <bramble/train/evaluate.h>
 
+#include <math.h>
 #include <stdio.h>
 
 static json_t *evaluation_json(const struct br_evaluation *e, json_t *names) {
@@ -73,19 +75,40 @@ static int open_inputs(struct cli *cli, struct evaluating *e) {
   return cli_open_team(cli, &e->team);
 }
 
-/* The micro-batch a model was trained with, from its settings; 32 where they do not say. */
-static int trained_micro_batch(const struct br_model *model) {
+/* A whole number of the settings that a model was trained with, at least 1; `otherwise` where they do not say. */
+static int64_t trained_with(const json_t *settings, const char *name, int64_t otherwise) {
+  json_int_t n = json_integer_value(json_object_get(settings, name));
+  return n >= 1 && n <= 1000000 ? (int64_t)n : otherwise;
+}
+
+static json_t *read_settings(const struct br_model *model) {
   const char *text = br_model_get(model, "settings");
-  json_t *settings = text ? json_loads(text, 0, NULL) : NULL;
-  json_int_t n = json_integer_value(json_object_get(settings, "micro_batch"));
+  return text ? json_loads(text, 0, NULL) : NULL;
+}
+
+/* Trained with moving averages, a net may still hold much of what they started from: said here as in the training, for about so many updates as settings and data came to. */
+static void warn_unsettled(const struct evaluating *e) {
+  const char *data = br_model_get(e->model, "data");
+  unsigned long long samples;
+  double share;
+  json_t *settings = read_settings(e->model);
+  const json_t *recalibrated = json_object_get(settings, "bn_recalibrate");
+  if (data && json_is_integer(recalibrated) && json_integer_value(recalibrated) == 0 && sscanf(data, "%*s %llu", &samples) == 1) {
+    double batch = (double)trained_with(settings, "batch", 1) * (double)trained_with(settings, "workers", 1), passes = (double)trained_with(settings, "epochs", 1) * (double)trained_with(settings, "local_epochs", 1);
+    double updates = ceil((double)samples / batch) * passes;
+    if (updates < 1e15 && br_statistics_unsettled(e->model->graph, (int64_t)updates, &share))
+      br_warn("batch norm's moving averages still hold %.0f %% of their start values after about %.0f updates, so the accuracy below is not the net's; use --bn-recalibrate 4096", share * 100, updates);
+  }
   json_decref(settings);
-  return n >= 1 && n <= 1000000 ? (int)n : 32;
 }
 
 /* --bn-recalibrate N: exact batch-norm statistics from N training samples, for models that carry moving averages. */
 static int recalibrate(struct cli *cli, struct evaluating *e) {
   int samples = (int)option_int(&cli->options, "bn-recalibrate");
-  if (!option_given(&cli->options, "bn-recalibrate") || samples == 0) return BR_OK;
+  if (!option_given(&cli->options, "bn-recalibrate") || samples == 0) {
+    if (cli->speaks) warn_unsettled(e);
+    return BR_OK;
+  }
   struct br_dataset *data;
   struct br_loader *loader = NULL;
   BR_TRY(br_comm_agree(cli->comm, setup_open_data(cli, BR_DATA_TRAIN, &data)));
@@ -94,7 +117,9 @@ static int recalibrate(struct cli *cli, struct evaluating *e) {
   if (status == BR_OK) status = setup_read_preprocess(e->model, &options.preprocess);
   if (status == BR_OK) status = br_loader_open(&options, &loader);
   status = br_comm_agree(cli->comm, status);
-  if (status == BR_OK) status = br_recalibrate(cli->comm, e->team, e->model->graph, e->model->trained, e->model->statistics, loader, data, trained_micro_batch(e->model), samples);
+  json_t *settings = read_settings(e->model);
+  if (status == BR_OK) status = br_recalibrate(cli->comm, e->team, e->model->graph, e->model->trained, e->model->statistics, loader, data, (int)trained_with(settings, "micro_batch", 32), samples);
+  json_decref(settings);
   br_loader_close(loader);
   br_dataset_close(data);
   return status;

@@ -16,7 +16,4 @@ void br_statistics_blend(const struct br_graph *graph, const struct br_pair *pai
  * upstream as in training. The crew is in BR_EXEC_STATS mode. Collective. */
 int br_statistics_recalibrate(struct br_comm *comm, struct br_crew *crew, const float *trained, float *running, uint64_t data_samples, int samples, const double *speed);
 
-/* True if some batch norm has kept more than 1 % of its start values after `updates` updates; *share is the largest such share. */
-bool br_statistics_unsettled(const struct br_graph *graph, int64_t updates, double *share);
-
 #endif

@@ -24,4 +24,8 @@ void br_evaluation_free(struct br_evaluation *evaluation);
  * `micro_batch` with batch statistics upstream, as in training. Nets without batch norm are left alone. Collective. */
 int br_recalibrate(struct br_comm *comm, struct br_team *team, struct br_graph *graph, const float *trained, float *statistics, struct br_loader *loader, struct br_dataset *data, int micro_batch, int samples);
 
+/* True if some batch norm's moving averages have kept more than 1 % of their start values after `updates` updates: a net evaluated with them can look like one that
+ * has learnt nothing. *share is the largest such share. Not collective. */
+bool br_statistics_unsettled(const struct br_graph *graph, int64_t updates, double *share);
+
 #endif
