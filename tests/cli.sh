@@ -94,6 +94,7 @@ expect 0 'no finite number' "$bramble" predict l.safetensors --row a=inf
 expect 2 'a is given twice' "$bramble" predict l.safetensors --row a=1,a=2
 # classes of a model on data of other classes
 mkdir -p photos/disc photos/other && cp p.png photos/disc/ && cp p.png photos/other/
+expect 0 'folder train: 1 samples each of its own size, 2 classes' "$bramble" inspect folder:photos
 expect 3 'class 1, other, is not the model' "$bramble" eval m.safetensors --data folder:photos
 printf '%s\n' a b c d e f g h i j >letters.txt
 expect 0 sha256 "$bramble" train m.safetensors --limit 64 --epochs 1 --out n.safetensors

@@ -52,37 +52,47 @@ static int write_sheet(const char *path, struct br_dataset *data) {
   return status;
 }
 
+static int inspect_part(struct br_dataset *data, const char *name, bool as_json, json_t *parts) {
+  const struct br_dataset_info *info = br_dataset_info(data);
+  int64_t *counts;
+  BR_TRY(br_memory_alloc((size_t)info->classes + 1, sizeof *counts, "counts", &counts));
+  for (uint64_t i = 0; i < info->count && info->classes; i++) counts[br_dataset_label(data, i)]++;
+  if (!as_json) {
+    printf("%s %s: %llu samples ", info->name, name, (unsigned long long)info->count);
+    if (info->H)
+      printf("of %dx%dx%d", info->H, info->W, info->C);
+    else
+      printf("each of its own size");
+    printf(", %d classes, %llu bad ones left out\n", info->classes, (unsigned long long)info->skipped);
+  }
+  json_t *classes = json_array();
+  for (int c = 0; c < info->classes; c++) {
+    if (!as_json) printf("  %3d %-24s %lld\n", c, info->class_names[c], (long long)counts[c]);
+    json_array_append_new(classes, json_pack("{s:s,s:I}", "class", info->class_names[c], "samples", (json_int_t)counts[c]));
+  }
+  json_array_append_new(parts, json_pack("{s:s,s:I,s:i,s:i,s:i,s:o}", "part", name, "samples", (json_int_t)info->count, "height", info->H, "width", info->W, "channels", info->C, "classes", classes));
+  br_memory_free(counts);
+  return BR_OK;
+}
+
 static int inspect_data(struct cli *cli, const char *spec) {
-  json_t *parts = json_array();
-  bool as_json = option_flag(&cli->options, "json");
-  const char *sheet = option_text(&cli->options, "out"); /* of the first part shown */
+  const struct options *o = &cli->options;
+  const char *sheet = option_text(o, "out"); /* of the first part shown */
   static const char *const names[] = {"train", "test"};
+  json_t *parts = json_array();
   int status = BR_OK;
   for (int part = 0; status == BR_OK && part < 2; part++) {
-    if (option_given(&cli->options, "part") && part != option_choice(&cli->options, "part")) continue;
-    struct br_dataset_options options = {.part = (enum br_data_part)part, .limit = (uint64_t)option_int(&cli->options, "limit"), .skip_bad = option_flag(&cli->options, "skip-bad"), .seed = 1};
+    if (option_given(o, "part") && part != option_choice(o, "part")) continue;
+    struct br_dataset_options options = {.part = (enum br_data_part)part, .limit = (uint64_t)option_int(o, "limit"), .skip_bad = option_flag(o, "skip-bad"), .seed = 1};
     struct br_dataset *data;
     status = br_dataset_open(spec, &options, &data);
     if (status != BR_OK) break;
-    const struct br_dataset_info *info = br_dataset_info(data);
-    int64_t *counts;
-    status = br_memory_alloc((size_t)info->classes + 1, sizeof *counts, "counts", &counts);
-    if (status == BR_OK) {
-      for (uint64_t i = 0; i < info->count && info->classes; i++) counts[br_dataset_label(data, i)]++;
-      if (!as_json) printf("%s %s: %llu samples of %dx%dx%d, %d classes, %llu bad ones left out\n", info->name, names[part], (unsigned long long)info->count, info->H, info->W, info->C, info->classes, (unsigned long long)info->skipped);
-      json_t *classes = json_array();
-      for (int c = 0; c < info->classes; c++) {
-        if (!as_json) printf("  %3d %-24s %lld\n", c, info->class_names[c], (long long)counts[c]);
-        json_array_append_new(classes, json_pack("{s:s,s:I}", "class", info->class_names[c], "samples", (json_int_t)counts[c]));
-      }
-      json_array_append_new(parts, json_pack("{s:s,s:I,s:i,s:i,s:i,s:o}", "part", names[part], "samples", (json_int_t)info->count, "height", info->H, "width", info->W, "channels", info->C, "classes", classes));
-      br_memory_free(counts);
-    }
+    status = inspect_part(data, names[part], option_flag(o, "json"), parts);
     if (status == BR_OK && sheet) status = write_sheet(sheet, data);
     sheet = NULL;
     br_dataset_close(data);
   }
-  if (as_json && status == BR_OK)
+  if (status == BR_OK && option_flag(o, "json"))
     cli_print_json(cli, parts);
   else
     json_decref(parts);

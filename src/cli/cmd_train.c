@@ -332,6 +332,17 @@ static int plan(struct training *t) {
   return limit > 0 ? br_train_plan_check(&request, limit) : BR_OK;
 }
 
+/* Which folder became which class: names that are numbers sort as numbers, and a model answers by these. */
+static void tell_classes(const struct training *t) {
+  const struct br_dataset_info *info = br_dataset_info(t->run.data[0]);
+  char text[400];
+  size_t n = 0;
+  int c = 0;
+  if (!t->cli->speaks || info->H > 0) return; /* no pictures in folders or archives */
+  for (; c < info->classes && n + 80 < sizeof text; c++) n += (size_t)snprintf(text + n, sizeof text - n, "%s%d %.50s", c ? ", " : "", c, info->class_names[c]);
+  br_note("classes: %s%s", text, c < info->classes ? ", ..." : "");
+}
+
 /* --simulate NODES: the run is here, its times are those of a cluster. */
 static int simulate(struct training *t) {
   const char *text = option_text(&t->cli->options, "simulate");
@@ -355,6 +366,7 @@ static int train(struct training *t) {
   int status = setup_open_run(t->cli, t->subject, r);
   if (status == BR_OK && t->table.model) status = table_net_take(&t->table, r);
   BR_TRY(br_comm_agree(comm, status));
+  tell_classes(t);
   BR_TRY(br_comm_agree(comm, plan(t)));
   BR_TRY(br_comm_agree(comm, simulate(t)));
   BR_TRY(br_comm_agree(comm, open_view(t)));
