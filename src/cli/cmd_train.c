@@ -201,7 +201,7 @@ static void on_finished(void *arg, const struct br_train_result *result) {
 static void on_progress(void *arg, int epoch, double share, double loss, double images_per_second) {
   struct training *t = arg;
   char left[32];
-  double remaining = images_per_second > 0 ? (1 - share) * (double)br_dataset_info(t->run.data[0])->count / images_per_second : 0;
+  double epochs = t->run.options.epochs - epoch + 1 - share, remaining = images_per_second > 0 ? epochs * (double)br_dataset_info(t->run.data[0])->count / images_per_second : 0;
   if (t->view) {
     struct br_rank_point point;
     br_view_progress(t->view, epoch, t->run.options.epochs, share, loss, images_per_second);
