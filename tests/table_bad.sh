@@ -38,6 +38,13 @@ expect 2 "--l2: is not for training linear" train linear --data plain.csv --targ
 expect 2 "--trees: is not for training tree" train tree --data plain.csv --target y --trees 100
 expect 2 "--limit: is not for training forest" train forest --data plain.csv --target y --limit 1
 expect 2 "--ridge: is not for training mlp" train mlp --data plain.csv --target y --ridge 1
+expect 2 "--patience watches rows that are not learned from" train boost --data plain.csv --target y --patience 3
+# memory, in the units it was given in, and of the rank it was given to
+"$bramble" data make sdss --rows 20000 --seed 1 --out rows.csv > /dev/null || fail "data make"
+for kind in tree forest boost; do expect 5 "and 2.0 MB are allowed" train $kind --data rows.csv --target class --memory 2MB; done
+expect 5 "and 1.0 MB are allowed" train kmeans --data rows.csv --features u,g,r,i,z,redshift --memory 1MB
+few=$(timeout 60 mpiexec -n 2 "$bramble" train tree --data rows.csv --target class --memory 1GB,3MB 2>&1 > /dev/null)
+[ $? = 5 ] && [[ $few = *"rank 1 "*"3.0 MB are allowed"* ]] || fail "memory of two ranks: $few"
 expect 2 "--where: is for tables, and lenet" train lenet --where 'y > 1'
 expect 2 "--folds 5: there are 4 rows" train linear --data plain.csv --target y --folds 5
 expect 3 "no file has such a name" train linear --data 'none-*.csv' --target y

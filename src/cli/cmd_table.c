@@ -3,6 +3,7 @@
 #include "cli/table.h"
 #include "cli/table_times.h"
 #include "cli/folds.h"
+#include "cli/setup.h"
 
 #include <bramble/base/hash.h>
 #include <bramble/base/memory.h>
@@ -154,7 +155,7 @@ int table_task_options(struct cli *cli, enum br_table_model_kind kind, struct br
   if (option_int(o, "permutation") && !(task->train_share < 1) && !out_of_bag) BR_FAIL(BR_ERROR_USAGE, "--permutation measures on the test part; give --split, as in --split 0.7, or use it with eval");
   int criterion = option_choice(o, "criterion");
   task->classes = kind != BR_TABLE_LINEAR && (criterion == BR_TREE_GINI || criterion == BR_TREE_ENTROPY);
-  if (option_given(o, "memory")) task->memory_bytes = (size_t)option_sizes(o, "memory", 0);
+  task->memory_bytes = (size_t)setup_memory_limit(cli);
   if (kind == BR_TABLE_KMEANS && task->target) BR_FAIL(BR_ERROR_USAGE, "--target: k-means has none; --features names the columns to use");
   if (kind != BR_TABLE_KMEANS && !task->target) BR_FAIL(BR_ERROR_USAGE, "--target is missing: the column to predict");
   return table_csv_options(cli, path, &task->csv);

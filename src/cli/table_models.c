@@ -65,6 +65,8 @@ static int boost_settings(const struct options *o, struct br_boost_settings *out
   };
   if (loss) out->loss = strcmp(loss, "poisson") == 0 ? BR_BOOST_POISSON : strcmp(loss, "quantile") == 0 ? BR_BOOST_QUANTILE : strcmp(loss, "mse") == 0 ? BR_BOOST_SQUARES : BR_BOOST_AUTO;
   if (option_given(o, "quantile") && out->loss != BR_BOOST_QUANTILE) BR_FAIL(BR_ERROR_USAGE, "--quantile belongs to --loss quantile");
+  bool all_learned_from = option_float(o, "split") == 1 && option_float(o, "validation") == 0 && (option_int(o, "folds") == 0 || option_given(o, "out"));
+  if (out->patience && all_learned_from) BR_FAIL(BR_ERROR_USAGE, "--patience watches rows that are not learned from, and there are none; give --validation 0.1 or --split 0.7");
   return checkpoint_settings(o, &out->checkpoint);
 }
 

@@ -2,6 +2,7 @@
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
 #include <bramble/base/random.h>
+#include <bramble/base/text.h>
 #include <bramble/cluster/exact.h>
 #include <bramble/table/train.h>
 
@@ -102,8 +103,9 @@ static int read_targets(struct training *t) {
 
 static int check_memory(const struct training *t, const struct br__booster_settings *booster) {
   size_t n = t->rows.n, need = br__booster_bytes(n, &t->bins, booster) + br__packed_bins_bytes(&t->bins, n) + n * (12 + t->loss.n_scores * 16);
+  char a[32], b[32];
   if (t->task.memory_bytes && need > t->task.memory_bytes)
-    BR_FAIL(BR_ERROR_MEMORY, "boosting on this rank's %zu rows of %zu columns needs %zu MB, and %zu MB are allowed; raise --memory, use more ranks, or fewer leaves", n, t->task.n_features, need >> 20, t->task.memory_bytes >> 20);
+    BR_FAIL(BR_ERROR_MEMORY, "boosting on this rank's %zu rows of %zu columns needs %s, and %s are allowed; raise --memory, use more ranks, or fewer leaves", n, t->task.n_features, br_text_bytes((double)need, a), br_text_bytes((double)t->task.memory_bytes, b));
   return BR_OK;
 }
 

@@ -2,6 +2,7 @@
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
 #include <bramble/base/random.h>
+#include <bramble/base/text.h>
 #include <bramble/table/evaluate.h>
 #include <bramble/table/train.h>
 
@@ -98,8 +99,9 @@ static size_t features_tried(const struct br_task *task, const struct br_forest_
 static int check_memory(const struct br_task *task, int threads, size_t n_classes, size_t features) {
   size_t rows = (size_t)task->rows->train, p = task->n_features;
   size_t need = (size_t)(threads + 1) * (br__grower_bytes(rows, p, n_classes, features, 1) + rows) + rows * p * 2 + rows * 8;
+  char a[32], b[32];
   if (task->memory_bytes && need > task->memory_bytes)
-    BR_FAIL(BR_ERROR_MEMORY, "a forest of %zu rows and %zu columns on %d threads needs %zu MB, and %zu MB are allowed; raise --memory, or use fewer threads, rows or columns", rows, p, threads, need >> 20, task->memory_bytes >> 20);
+    BR_FAIL(BR_ERROR_MEMORY, "a forest of %zu rows and %zu columns on %d threads needs %s, and %s are allowed; raise --memory, or use fewer threads, rows or columns", rows, p, threads, br_text_bytes((double)need, a), br_text_bytes((double)task->memory_bytes, b));
   return BR_OK;
 }
 

@@ -5,6 +5,7 @@
 #include <bramble/base/log.h>
 #include <bramble/base/memory.h>
 #include <bramble/base/random.h>
+#include <bramble/base/text.h>
 #include <bramble/cluster/exact.h>
 #include <bramble/table/train.h>
 
@@ -124,8 +125,9 @@ static int open_fit(struct fit *f) {
     for (size_t i = 0; i < br_table_block_rows(f->task->table, b); i++) f->rows += f->task->rows->role[b][i] == BR_ROW_TRAIN;
   f->n_sums = f->n * f->p + f->n + 1;
   size_t need = f->rows * (f->p + 1) * 8 + f->rows * 4 + threads * f->n_sums * 8;
+  char a[32], b[32];
   if (f->task->memory_bytes && need > f->task->memory_bytes)
-    BR_FAIL(BR_ERROR_MEMORY, "k-means on this rank's %zu rows of %zu columns needs %zu MB, and %zu MB are allowed; raise --memory or use more ranks", f->rows, f->p, need >> 20, f->task->memory_bytes >> 20);
+    BR_FAIL(BR_ERROR_MEMORY, "k-means on this rank's %zu rows of %zu columns needs %s, and %s are allowed; raise --memory or use more ranks", f->rows, f->p, br_text_bytes((double)need, a), br_text_bytes((double)f->task->memory_bytes, b));
   if (!br_size_mul(f->rows, f->p, &all)) BR_FAIL(BR_ERROR_MEMORY, "too many rows");
   BR_TRY(br_memory_alloc(all, sizeof *f->z, "rows", &f->z));
   BR_TRY(br_memory_alloc(f->rows, sizeof *f->cluster, "rows", &f->cluster));

@@ -407,9 +407,10 @@ static int lay_out_indices(struct reader *r, const struct br__libsvm_extent *ext
     if (layout->type[c] != BR_COLUMN_NUMBER) BR_FAIL(BR_ERROR_USAGE, "%s: column %s of LIBSVM text is a number, it cannot be a %s", path, layout->names[c], br_column_type_name(layout->type[c]));
   }
   uint64_t cells = (uint64_t)extent->rows / (uint64_t)br_comm_size(r->comm) * layout->n_columns, limit = br_memory_available_bytes();
+  char a[32], b[32];
   if (limit && cells > limit)
-    BR_FAIL(BR_ERROR_MEMORY, "%s: %lld rows of %zu columns need %llu MB of each rank, and %llu MB are free; choose fewer --features, or use more ranks", path, (long long)extent->rows, layout->n_columns, (unsigned long long)(cells >> 20),
-            (unsigned long long)(limit >> 20));
+    BR_FAIL(BR_ERROR_MEMORY, "%s: %lld rows of %zu columns need %s of each rank, and %s are free; choose fewer --features, or use more ranks", path, (long long)extent->rows, layout->n_columns, br_text_bytes((double)cells, a),
+            br_text_bytes((double)limit, b));
   return BR_OK;
 }
 

@@ -1,6 +1,7 @@
 /* The decision tree as a model: its training from a task, its answers. */
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
+#include <bramble/base/text.h>
 #include <bramble/table/train.h>
 
 #include "checks.h"
@@ -72,8 +73,9 @@ void br__tree_keep_settings(struct br_table_model *model, const struct br_tree_s
 static int check_memory(const struct br_task *task, int threads, size_t n_classes) {
   size_t rows = (size_t)task->rows->train, p = task->n_features;
   size_t need = br__grower_bytes(rows, p, n_classes, 0, threads) + rows * p * 2 + rows * 8;
+  char a[32], b[32];
   if (task->memory_bytes && need > task->memory_bytes)
-    BR_FAIL(BR_ERROR_MEMORY, "a tree of %zu rows and %zu columns needs %zu MB, and %zu MB are allowed; raise --memory, or use fewer rows or columns", rows, p, need >> 20, task->memory_bytes >> 20);
+    BR_FAIL(BR_ERROR_MEMORY, "a tree of %zu rows and %zu columns needs %s, and %s are allowed; raise --memory, or use fewer rows or columns", rows, p, br_text_bytes((double)need, a), br_text_bytes((double)task->memory_bytes, b));
   return BR_OK;
 }
 

@@ -3,6 +3,7 @@
 
 #include <bramble/base/error.h>
 #include <bramble/base/memory.h>
+#include <bramble/base/text.h>
 #include <bramble/store/file.h>
 
 #include <ctype.h>
@@ -176,8 +177,9 @@ int br__onnx_new(struct importer *imp, enum onnx_type type, int rank, const int6
   if (rank > ONNX_RANK) BR_FAIL(BR_ERROR_DATA, "a constant of %d dimensions", rank);
   for (int i = 0; i < rank; i++)
     if (d[i] < 0 || !br_size_mul(count, (size_t)d[i], &count) || count > ONNX_FOLD_LIMIT) BR_FAIL(BR_ERROR_DATA, "a constant with a dimension of %lld", (long long)d[i]);
+  char size[32];
   imp->folded_bytes += count * sizeof(double);
-  if (imp->folded_bytes > imp->fold_room) BR_FAIL(BR_ERROR_DATA, "constants worked out from others would take more than %zu MB", imp->fold_room >> 20);
+  if (imp->folded_bytes > imp->fold_room) BR_FAIL(BR_ERROR_DATA, "constants worked out from others would take more than %s", br_text_bytes((double)imp->fold_room, size));
   BR_TRY(br__onnx_alloc(imp, 1, sizeof **out, out));
   **out = (struct tensor){.rank = rank, .count = count, .type = type};
   for (int i = 0; i < rank; i++) (*out)->d[i] = d[i];
