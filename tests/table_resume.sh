@@ -22,12 +22,14 @@ try() { # name, trees, arguments
   grep -q "is of other data, rows or seed" e.txt || fail "$name with another seed says: $(cat e.txt)"
   "$bramble" train "$@" --threads 1 --trees 100000 --min-rows 9 --resume --out part.safetensors --quiet >/dev/null 2>e.txt </dev/null && fail "$name goes on with another leaf size"
   grep -q "was made with other settings" e.txt || fail "$name with another leaf size says: $(cat e.txt)"
-  "${launch[@]}" "$bramble" train "$@" --threads 1 --trees "$trees" --resume --out part.safetensors --quiet >/dev/null </dev/null || fail "$name does not go on"
+  "${launch[@]}" "$bramble" train "$@" --threads 1 --trees "$trees" --resume --out part.safetensors >/dev/null 2>e.txt </dev/null || fail "$name does not go on"
+  grep -q '^going on from part.safetensors.checkpoint$' e.txt || fail "$name does not say that it goes on: $(cat e.txt)"
   cmp -s whole.safetensors part.safetensors || fail "$name ends otherwise after it was killed"
   [ -f part.safetensors.checkpoint ] && fail "$name leaves its checkpoint"
   rm -f part.safetensors* whole.safetensors
 }
 try boost 250 boost --data c.csv --target price --sample-rows 0.7 --sample-columns 0.5
 try "boost of classes" 80 boost --data s.csv --target class --max-leaves 8 --validation 0.3 --patience 1000 --split 0.8
+"$bramble" train forest --data c.csv --target price --trees 2 --resume --out none.safetensors 2>&1 >/dev/null | grep -q '^there is no checkpoint none.safetensors.checkpoint to go on from' || fail "a forest that has no checkpoint does not say so"
 try forest 250 forest --data c.csv --target price --max-depth 5
 exit $bad

@@ -334,7 +334,7 @@ static int predict_file(struct cli *cli, struct table_times *times, double *rows
   if (status == BR_OK) status = br_table_predict_csv(cli->comm, team, model, table, what_to_write(cli), out, &counts);
   table_times_mark(times, "predict");
   *rows = table ? (double)br_table_rows(table) : 0;
-  if (status == BR_OK && counts.unknown_categories) br_warn("%llu values are categories the model does not know; they count as missing", (unsigned long long)counts.unknown_categories);
+  if (status == BR_OK && counts.unknown_categories) br_warn("categories that the model does not know count as missing: %llu values", (unsigned long long)counts.unknown_categories);
   if (status == BR_OK && counts.unanswered) br_warn("no answer for %llu of %llu rows: a number is missing that the model needs", (unsigned long long)counts.unanswered, (unsigned long long)br_table_rows(table));
   if (status == BR_OK)
     table_report(cli, json_pack("{s:s,s:I,s:I,s:I}", "file", out, "rows", (json_int_t)br_table_rows(table), "unknown_categories", (json_int_t)counts.unknown_categories, "unanswered", (json_int_t)counts.unanswered));

@@ -108,7 +108,9 @@ int br__checkpoint_resume(struct br_comm *comm, const struct br__checkpoint *c, 
     status = br_table_model_open(c->path, &found);
     if (status == BR_OK) status = take_trees(c, model, found, most, lists, n_trees, state);
     br_table_model_close(found);
-  }
+    if (status == BR_OK) br_note("going on from %s", c->path);
+  } else if (br_comm_rank(comm) == 0)
+    br_note("there is no checkpoint %s to go on from; the run starts at its beginning", c->path);
   BR_TRY(br_comm_agree(comm, status));
   uint64_t n = *n_trees;
   BR_TRY(br_comm_broadcast(comm, &n, sizeof n, 0));
