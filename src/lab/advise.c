@@ -83,13 +83,15 @@ static void advise_batch(struct advising *a) {
   bool drowned = isinf(advice->noise_scale); /* it is larger than what was compared */
   int micro = a->options->micro_batch;
   double noise = drowned ? advice->noise_batch : advice->noise_scale, batch = floor(noise * (1 / KEPT - 1) / micro) * micro, asked = effective_batch(a);
-  advice->batch = batch < micro ? micro : batch > a->samples / 10 ? (int)(a->samples / 10 / micro + 1) * micro : (int)batch;
+  bool few_steps = batch > a->samples / 10;
+  advice->batch = batch < micro ? micro : few_steps ? (int)(a->samples / 10 / micro + 1) * micro : (int)batch;
   advice->efficiency = noise / (noise + asked); /* samples that count in full at batch B are 1 / (1 + B / noise) (equation 2.11 of the paper) */
   if (drowned)
     say(advice->why, &advice->n_why, "the gradient noise scale is above the %.0f samples compared: larger batches cost nothing yet", noise);
   else
     say(advice->why, &advice->n_why, "the gradient noise scale is about %.0f samples now, and it grows while training goes on", noise);
-  say(advice->why, &advice->n_why, "up to batch %d%s nine of ten samples count in full; at %.0f, as asked,%s %.0f %% do", advice->batch, drowned ? " and farther" : "", asked, drowned ? " at least" : "", 100 * advice->efficiency);
+  say(advice->why, &advice->n_why, "up to batch %d%s nine of ten samples count in full; at %.0f, as asked,%s %.0f %% do", batch < micro ? micro : (int)fmin(batch, 1e9), drowned ? " and farther" : "", asked, drowned ? " at least" : "", 100 * advice->efficiency);
+  if (few_steps) say(advice->why, &advice->n_why, "batch %d, since an epoch of %.0f samples should have about ten steps", advice->batch, a->samples);
 }
 
 static void advise_nodes(struct advising *a, double unit_seconds) {
