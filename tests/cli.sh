@@ -92,6 +92,13 @@ expect 0 sha256 "$bramble" train m.safetensors --limit 64 --epochs 1 --out m.saf
 expect 0 '"prediction":null' "$bramble" predict l.safetensors --row a=inf --json
 expect 0 'no finite number' "$bramble" predict l.safetensors --row a=inf
 expect 2 'a is given twice' "$bramble" predict l.safetensors --row a=1,a=2
+# results that cannot be written are a failure; a reader that has seen enough is none
+for verb in help "inspect lenet --json" "eval m.safetensors --limit 20" "inspect t.csv"; do
+  expect 1 'standard output: writing failed' sh -c '"$@" >/dev/full' sh "$bramble" $verb
+  expect 0 'rc 0' bash -c '"$@" | true; echo "rc ${PIPESTATUS[0]}"' bash "$bramble" $verb
+done
+ln -s /dev/full log.safetensors.jsonl
+expect 0 'log.safetensors.jsonl: writing failed' "$bramble" train lenet --limit 64 --epochs 2 --out log.safetensors
 # classes of a model on data of other classes
 mkdir -p photos/disc photos/other && cp p.png photos/disc/ && cp p.png photos/other/
 expect 0 'folder train: 1 samples each of its own size, 2 classes' "$bramble" inspect folder:photos

@@ -13,6 +13,7 @@
 #include <bramble/record/events.h>
 #include <bramble/store/file.h>
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,7 +80,11 @@ static void put_line(struct training *t, json_t *line) {
   if (t->log) {
     json_dumpf(line, t->log, JSON_COMPACT | JSON_REAL_PRECISION(9));
     fputc('\n', t->log);
-    fflush(t->log);
+    if (fflush(t->log) != 0) { /* a full disk for the log is no reason to lose the run */
+      br_warn("%s.jsonl: writing failed: %s; no more lines are written", t->out, strerror(errno));
+      fclose(t->log);
+      t->log = NULL;
+    }
   }
   if (option_flag(&t->cli->options, "json"))
     cli_print_json(t->cli, line);

@@ -8,7 +8,9 @@
 #include <bramble/cluster/start.h>
 #include <bramble/store/file.h>
 
+#include <errno.h>
 #include <math.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -65,6 +67,15 @@ static int fail(int status) {
 }
 
 static void say(enum br_log_level level, const char *line) { fprintf(stderr, level == BR_LOG_WARNING ? "warning: %s\n" : "%s\n", line); }
+
+/* Results that could not be written are a failure; a reader that has seen enough, as in `| head`, is none. */
+static int finish_output(void) {
+  bool lost = fflush(stdout) != 0;
+  if (!lost && !ferror(stdout)) return BR_OK;
+  struct pollfd reader = {.fd = STDOUT_FILENO, .events = POLLOUT};
+  if (poll(&reader, 1, 0) == 1 && reader.revents & POLLERR) return BR_OK;
+  BR_FAIL(BR_ERROR_FAILED, "standard output: writing failed%s%s; what was to be there is cut short", lost ? ": " : "", lost ? strerror(errno) : "");
+}
 
 static void print_usage(void) {
   printf("bramble VERB [SUBJECT] [--options]      the same alone and under mpiexec\n\n");
@@ -174,6 +185,7 @@ static int run_verb(const struct verb *verb, int argc, char **argv) {
   if (cli.speaks && !option_flag(&cli.options, "quiet")) br_log_to(say);
   status = outputs_check(&cli);
   if (status == BR_OK) status = verb->run(&cli);
+  if (status == BR_OK && cli.speaks) status = finish_output();
   cli_progress_end(&cli);
   if (status == BR_ERROR_COMM && br_comm_size(cli.comm) > 1 && !br_comm_agreed_failure(cli.comm)) br_cluster_abort(fail(status)); /* who cannot talk cannot agree either */
   int code = status == BR_OK ? 0 : cli.speaks ? fail(status) : br_status_exit_code(status);
@@ -196,6 +208,7 @@ int main(int argc, char **argv) {
       status = help(argv[2]);
     else
       print_usage();
+    if (status == BR_OK) status = finish_output();
     return status == BR_OK ? (argc < 2 ? 2 : 0) : fail(status);
   }
   if (strcmp(argv[1], "version") == 0 || strcmp(argv[1], "--version") == 0) {
