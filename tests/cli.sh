@@ -99,6 +99,21 @@ for verb in help "inspect lenet --json" "eval m.safetensors --limit 20" "inspect
 done
 ln -s /dev/full log.safetensors.jsonl
 expect 0 'log.safetensors.jsonl: writing failed' "$bramble" train lenet --limit 64 --epochs 2 --out log.safetensors
+# what a net, or a table's model, would pass over
+for option in --explain --probabilities '--bad-rows skip' --times; do expect 2 'is for models of tables' "$bramble" predict m.safetensors p.png $option; done
+for option in '--top 3' '--runs 2' --exact '--limit 3'; do expect 2 'is for nets' "$bramble" predict l.safetensors --data t.csv --out p.csv $option; done
+expect 2 '--where: is for models of tables' "$bramble" eval m.safetensors --where 'a > 1'
+expect 2 '--bn-recalibrate: is for nets' "$bramble" eval l.safetensors --data t.csv --bn-recalibrate 10
+# a model that is damaged is said to be, also where it cannot be seen any more that it was one of a table
+head -c 300 l.safetensors >half.safetensors
+sed 's/bramble.table/bramble.tuple/' l.safetensors >other.safetensors
+for file in half other none; do
+  expect 3 "^bramble: $file.safetensors: " "$bramble" predict $file.safetensors --row a=1
+  expect 3 "^bramble: $file.safetensors: " "$bramble" predict $file.safetensors --data t.csv --out p.csv
+  expect 3 "^bramble: $file.safetensors: " "$bramble" eval $file.safetensors --data t.csv
+  expect 3 "^bramble: $file.safetensors: " "$bramble" inspect $file.safetensors
+done
+expect 3 "^bramble: m.safetensors: " "$bramble" predict m.safetensors --row a=1
 # classes of a model on data of other classes
 mkdir -p photos/disc photos/other && cp p.png photos/disc/ && cp p.png photos/other/
 expect 0 'folder train: 1 samples each of its own size, 2 classes' "$bramble" inspect folder:photos

@@ -128,6 +128,7 @@ static int recalibrate(struct cli *cli, struct evaluating *e) {
 int cmd_eval(struct cli *cli) {
   if (cli->options.n_subjects != 1) BR_FAIL(BR_ERROR_USAGE, "bramble eval takes one model file, as in: bramble eval m.safetensors --data cifar10:DIR");
   if (table_is_model(cli->options.subjects[0])) return table_eval(cli);
+  BR_TRY(table_check_use(&cli->options, false));
   struct evaluating e = {0};
   struct br_evaluation result = {0};
   int status = br_comm_agree(cli->comm, open_inputs(cli, &e));

@@ -97,8 +97,8 @@ static bool is_onnx(const char *path) {
 }
 
 int cmd_predict(struct cli *cli) {
-  if (cli->options.n_subjects == 1 && table_is_model(cli->options.subjects[0])) return table_predict(cli);
-  if (option_given(&cli->options, "times")) BR_FAIL(BR_ERROR_USAGE, "--times is for models of tables; bramble bench predict measures a net");
+  if (cli->options.n_subjects == 1 && (option_given(&cli->options, "row") || table_is_model(cli->options.subjects[0]))) return table_predict(cli);
+  BR_TRY(table_check_use(&cli->options, false));
   if (cli->speaks && cli->options.n_subjects > 0 && br_zoo_find(cli->options.subjects[0])) br_warn("%s: has the weights that training starts from, so its answers mean nothing; give the file of a trained model", cli->options.subjects[0]);
   const bool sized = option_given(&cli->options, "data") && cli->options.n_subjects == 1 && is_onnx(cli->options.subjects[0]); /* --input is the size that the file leaves open */
   if (option_given(&cli->options, "input") && cli->options.n_subjects == 1 && !sized) return br_comm_agree(cli->comm, cli->speaks ? predict_raw(cli) : BR_OK);

@@ -286,6 +286,7 @@ static int open_both(struct cli *cli, struct br_team *team, const char *where, s
 }
 
 int table_eval(struct cli *cli) {
+  BR_TRY(table_check_use(&cli->options, true));
   struct br_table_model *model = NULL;
   struct br_table *table = NULL;
   struct br_team *team = NULL;
@@ -348,6 +349,7 @@ int table_predict(struct cli *cli) {
   const char *row = option_text(&cli->options, "row");
   struct table_times times;
   double rows = 1;
+  BR_TRY(table_check_use(&cli->options, true));
   int status = table_times_open(cli, &times);
   if (status == BR_OK) status = row ? br_comm_agree(cli->comm, cli->speaks ? predict_row(cli, row, &times) : BR_OK) : predict_file(cli, &times, &rows);
   if (status == BR_OK) status = table_times_report(cli, &times, rows);

@@ -37,6 +37,8 @@ int table_inspect(struct cli *cli); /* inspect_table.c */
 
 /* `train` of a kind on a table, or of a net (BR_TABLE_MLP; `table`: on one): fails where an option is given that it would pass over. */
 int table_check_options(const struct options *options, enum br_table_model_kind kind, bool table);
+/* `eval` and `predict` of a model of a table, or of a net: fails where an option is given that they would pass over. */
+int table_check_use(const struct options *options, bool table);
 /* Trains a model of that kind with the settings of the options. */
 int table_learn(struct cli *cli, struct br_team *team, enum br_table_model_kind kind, const struct br_task *task, struct br_table_model **model, json_t *report);
 /* bench table KIND (bench_table.c). */

@@ -132,6 +132,13 @@ int table_check_options(const struct options *o, enum br_table_model_kind kind, 
   return BR_OK;
 }
 
+int table_check_use(const struct options *o, bool table) {
+  const char *name = option_first_given(o, true, table ? " part limit skip-bad mean std resize-shorter input output classes resume exact stages runs top bn-recalibrate " : " row explain times probabilities where header separator bad-rows permutation ");
+  if (name && table) BR_FAIL(BR_ERROR_USAGE, "--%s: is for nets, and %s is a model of a table; leave it out", name, o->subjects[0]);
+  if (name) BR_FAIL(BR_ERROR_USAGE, "--%s: is for models of tables, and %s is none; leave it out", name, o->subjects[0]);
+  return BR_OK;
+}
+
 int table_learn(struct cli *cli, struct br_team *team, enum br_table_model_kind kind, const struct br_task *task, struct br_table_model **model, json_t *report) {
   const struct options *o = &cli->options;
   struct br_linear_settings linear = {.ridge = option_float(o, "ridge"), .lasso = option_float(o, "lasso"), .l1_ratio = option_float(o, "l1-ratio")};
