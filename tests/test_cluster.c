@@ -52,13 +52,9 @@ static void test_sum_is_right(void **state) {
   struct br_sum s = {{0}}; /* what doubles lose: 2^60 + 1 - 2^60 */
   br_sum_add(&s, 0x1p60), br_sum_add(&s, 1), br_sum_add(&s, -0x1p60);
   assert_true(br_sum_value(&s) == 1);
-  struct br_sum product = {{0}};
-  br_sum_add_product(&product, 1 + 0x1p-30, 1 - 0x1p-30);
-  br_sum_add(&product, -1);
-  assert_true(br_sum_value(&product) == -0x1p-60);
-  br_sum_add(&product, NAN);
-  br_sum_add(&product, 5);
-  assert_true(isnan(br_sum_value(&product)));
+  br_sum_add(&s, NAN);
+  br_sum_add(&s, 5);
+  assert_true(isnan(br_sum_value(&s)));
 }
 
 static void test_pair(void **state) {

@@ -51,12 +51,6 @@ void br_sum_add(struct br_sum *sum, double x) {
   sum->limb[limb + 2] += (int64_t)(wide >> 32);
 }
 
-void br_sum_add_product(struct br_sum *sum, double a, double b) {
-  double product = a * b;
-  br_sum_add(sum, product);
-  br_sum_add(sum, fma(a, b, -product));
-}
-
 void br_sum_merge(struct br_sum *sum, const struct br_sum *other) {
   int poisoned = POISONED(sum->limb[7]) || POISONED(other->limb[7]);
   for (int i = 0; i < 8; i++) sum->limb[i] += other->limb[i];

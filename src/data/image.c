@@ -63,14 +63,6 @@ int br_image_decode(const char *name, const void *data, size_t bytes, int shorte
   return make_upright(name, br__jpeg_orientation(data, bytes), image);
 }
 
-int br_image_read(const char *path, struct br_image *image) {
-  struct br_map map;
-  BR_TRY(br_map_open(path, &map));
-  int status = br_image_decode(path, map.data, map.bytes, 0, image);
-  br_map_close(&map);
-  return status;
-}
-
 static int write_piece(void *writer, const void *data, size_t bytes) { return br_writer_write(writer, data, bytes); }
 
 int br_image_write_png(const char *path, const struct br_image *image) {

@@ -29,8 +29,6 @@ struct br_sum {
 /* Adds x: exact for |x| < 2^126 down to its bits at 2^-128, which are rounded to nearest. NaN, infinity and more poison the sum: its
  * value becomes NaN. Up to 2^30 additions between all ranks; call br_sum_carry earlier if there are more. */
 void br_sum_add(struct br_sum *sum, double x);
-/* Adds the product of two doubles without rounding (two-product by fma). */
-void br_sum_add_product(struct br_sum *sum, double a, double b);
 /* Adds another sum. */
 void br_sum_merge(struct br_sum *sum, const struct br_sum *other);
 /* Moves carries up, so that 2^30 more additions fit. The value is unchanged. */

@@ -16,7 +16,7 @@ void br_image_free(struct br_image *image); /* NULL does nothing */
  * alpha is laid over white, EXIF orientation is applied. `shorter_at_least` > 0 lets the JPEG decoder shrink by its DCT as long as the shorter side stays at
  * least that long. `name` is for messages. More than 2^28 pixels are refused. Errors: BR_ERROR_DATA. */
 int br_image_decode(const char *name, const void *data, size_t bytes, int shorter_at_least, struct br_image *image);
-int br_image_read(const char *path, struct br_image *image);
+/* Writes it as a PNG of its 1 or 3 channels, whole or not at all. Errors: BR_ERROR_FAILED. */
 int br_image_write_png(const char *path, const struct br_image *image);
 /* The same into memory: *data, to be freed with free(), and its bytes. */
 int br_image_encode_png(const struct br_image *image, unsigned char **data, size_t *bytes);
