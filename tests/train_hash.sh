@@ -73,6 +73,9 @@ on 2 --threads 2 # two groups side by side, buckets between them
 MPIR_CVAR_NOLOCAL=1 on 3 --threads 1 # MPICH takes the ranks for machines: packed sums
 on 3 --balance 1,0,3.5
 killed
+case_of 'mobilenetv2, large pictures' mobilenetv2 --width 0.25 --input 96 --batch 6 --micro-batch 3 --limit 12 --epochs 1 --bn-recalibrate 6
+on 1 --threads 5 # several inside a unit
+on 3 --threads 1
 case_of 'fixed32' mobilenetv2 --width 0.25 --input 32 --batch 16 --micro-batch 4 --limit 64 --epochs 3 --reduce fixed32
 for n in 2 3 5; do on $n --threads 1; done
 on 2 --threads 2
