@@ -46,14 +46,15 @@ static int boost_load(struct br_table_model *model, const struct br_safetensors 
   return BR_OK;
 }
 
-void br__boost_scores(const struct br__boost *body, const double *x, double *score) {
+/* Scores of one row: [n_scores]. */
+static void add_scores(const struct br__boost *body, const double *x, double *score) {
   for (size_t c = 0; c < body->n_scores; c++) score[c] = body->base[c];
   for (size_t t = 0; t < body->trees->n_trees; t++) score[t % body->n_scores] += body->trees->value[br__tree_leaf(body->trees, t, x)];
 }
 
 static void boost_predict(const struct br_table_model *model, const double *x, double *out) {
   const struct br__boost *body = model->body;
-  br__boost_scores(body, x, out);
+  add_scores(body, x, out);
   if (body->logarithms) out[0] = br__exp(out[0]);
   if (model->outputs > 2) br__softmax(out, model->outputs);
   if (model->outputs == 2) {

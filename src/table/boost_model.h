@@ -13,8 +13,6 @@ struct br__boost {
 };
 /* An empty body, by the model's outputs and settings; owned by the model. */
 int br__boost_body(struct br_table_model *model, struct br__boost **out);
-/* Scores of one row: [n_scores]. */
-void br__boost_scores(const struct br__boost *body, const double *x, double *score);
 void br__boost_describe(const struct br_table_model *model, json_t *into);
 
 #endif

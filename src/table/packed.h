@@ -20,9 +20,4 @@ int br__packed_bins_make(struct br_team *team, const struct br_task *task, const
 size_t br__packed_bins_bytes(const struct br__bins *bins, size_t rows);
 void br__packed_bins_free(struct br__packed_bins *packed);
 
-static inline uint32_t br__packed_bin(const struct br__packed_bins *packed, size_t feature, size_t row) {
-  const struct br__packed_place *place = &packed->place[feature];
-  return packed->word[place->group][row] >> place->shift & place->mask;
-}
-
 #endif

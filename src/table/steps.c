@@ -52,14 +52,14 @@ void br__steps_drop_fills(struct br__steps *steps) {
   steps->n = n;
 }
 
-bool br__names_has(const struct br__names *names, const char *name) {
+static bool has_name(const struct br__names *names, const char *name) {
   for (size_t i = 0; i < names->n; i++)
     if (strcmp(names->list[i], name) == 0) return true;
   return false;
 }
 
 int br__names_add(struct br__names *names, const char *name) {
-  if (br__names_has(names, name)) return BR_OK;
+  if (has_name(names, name)) return BR_OK;
   char **list = realloc(names->list, (names->n + 1) * sizeof *list), *copy = strdup(name);
   if (list) names->list = list;
   if (!list || !copy) {
@@ -100,9 +100,9 @@ static int trace(const struct br__step *step, struct br__names *names, bool *mak
   *makes = false;
   for (int part = 0; step->kind == BR__STEP_DATE && part < BR__DATE_PARTS; part++) {
     part_name(step, part, name, sizeof name);
-    *makes = *makes || br__names_has(names, name);
+    *makes = *makes || has_name(names, name);
   }
-  if (step->kind == BR__STEP_LET) *makes = br__names_has(names, step->name);
+  if (step->kind == BR__STEP_LET) *makes = has_name(names, step->name);
   if (!*makes) return BR_OK;
   size_t kept = 0;
   for (size_t i = 0; i < names->n; i++) {
@@ -146,7 +146,7 @@ int br__steps_copy(const struct br_table *table, const char *const *names, size_
   BR_TRY(br_memory_alloc(from->n, sizeof *kept, "steps", &kept));
   int status = BR_OK;
   for (size_t i = 0; status == BR_OK && i < n; i++) status = br__names_add(&wanted, names[i]);
-  for (size_t i = 0; status == BR_OK && i < from->n; i++) kept[i] = from->list[i].kind == BR__STEP_FILL && br__names_has(&wanted, from->list[i].name);
+  for (size_t i = 0; status == BR_OK && i < from->n; i++) kept[i] = from->list[i].kind == BR__STEP_FILL && has_name(&wanted, from->list[i].name);
   for (size_t i = from->n; status == BR_OK && i-- > 0;)
     if (from->list[i].kind != BR__STEP_FILL) status = trace(&from->list[i], &wanted, &kept[i]);
   for (size_t i = 0; status == BR_OK && i < from->n; i++) {

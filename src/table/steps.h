@@ -47,7 +47,6 @@ struct br__names {
   size_t n;
 };
 int br__names_add(struct br__names *names, const char *name);
-bool br__names_has(const struct br__names *names, const char *name);
 void br__names_free(struct br__names *names);
 /* Adds the names in a formula. Errors: those of reading it. */
 int br__names_of(struct br__names *names, const char *formula);

@@ -76,6 +76,7 @@ struct br_exec_step {
   double macs;                /* for one sample, by the direct way */
   double backward_macs;       /* TRAIN: likewise, of the gradients that are wanted */
 };
+/* How many steps a run has, and what step s is, 0 <= s < br_exec_steps; its strings are the graph's. */
 int br_exec_steps(const struct br_exec *exec);
 struct br_exec_step br_exec_step(const struct br_exec *exec, int s);
 

@@ -27,6 +27,7 @@ void br_model_close(struct br_model *model); /* NULL does nothing */
 int br_model_set(struct br_model *model, const char *key, const char *value);
 const char *br_model_get(const struct br_model *model, const char *key);
 
+/* Writes it as safetensors, whole or not at all; the same model gives the same bytes. Errors: BR_ERROR_FAILED where the disk is full or the folder does not allow it. Not collective. */
 int br_model_save(const struct br_model *model, const char *path);
 /* Errors: BR_ERROR_DATA for files that are no Bramble model, whose tensors do not fit their net, or that hold NaN or infinity. */
 int br_model_load(const char *path, struct br_model **out);
