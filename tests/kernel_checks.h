@@ -678,18 +678,6 @@ static void check_lamb_step(void) {
   same("w", w);
 }
 
-static void check_normalise_bytes(void) {
-  size_t pixels = any_size() * 3;
-  int C = between(1, 4);
-  uint8_t *x = (uint8_t *)take(pixels);
-  float *mean = input(4, 100), *factor = input(4, 0.01f);
-  struct pair y = output(pixels * (size_t)C);
-  for (size_t i = 0; i < pixels * (size_t)C; i++) x[i] = (uint8_t)below(256);
-  br__kernels_reference.normalise_bytes(x, y.want, pixels, C, mean, factor, BR_PART_ALL);
-  IN_PARTS(table->normalise_bytes(x, y.got, pixels, C, mean, factor, part));
-  same("y", y);
-}
-
 static void check_infer_packed_floats(void) {} /* these three are checked by infer_conv, within its guards */
 static void check_infer_pack(void) {}
 static void check_infer_conv_work_bytes(void) {}

@@ -619,15 +619,6 @@ void br_ref_lamb_step(float step, float *w, const float *g, size_t n) {
   for (size_t i = 0; i < n; i++) w[i] -= step * g[i];
 }
 
-/* --- pictures --- */
-
-void br_ref_normalise_bytes(const uint8_t *x, float *y, size_t pixels, int C, const float *mean, const float *inverse_std, struct br_part part) {
-  size_t first, last;
-  br_part_range(part, pixels, 1, &first, &last);
-  for (size_t i = first; i < last; i++)
-    for (size_t c = 0; c < (size_t)C; c++) y[i * (size_t)C + c] = ((float)x[i * (size_t)C + c] - mean[c]) * inverse_std[c];
-}
-
 /* --- dropout --- */
 
 void br_ref_dropout(const struct br_dropout *d, const float *x, float *y, bool accumulate, size_t n, struct br_part part) {

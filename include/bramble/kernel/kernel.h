@@ -207,9 +207,4 @@ struct br_dropout {
 /* y[i] (+)= 0 or x[i] scale. y may be x. */
 void br_dropout(const struct br_dropout *dropout, const float *x, float *y, bool accumulate, size_t n, struct br_part part);
 
-/* --- pictures ------------------------------------------------------------------------------------------------------------ */
-
-/* y[i,c] = (x[i,c] - mean[c]) * inverse_std[c] for `pixels` pixels of C bytes, C at most 4: bytes to normalised floats. */
-void br_normalise_bytes(const uint8_t *x, float *y, size_t pixels, int C, const float *mean, const float *inverse_std, struct br_part part);
-
 #endif
