@@ -92,6 +92,7 @@ expect 0 sha256 "$bramble" train m.safetensors --limit 64 --epochs 1 --out m.saf
 expect 0 '"prediction":null' "$bramble" predict l.safetensors --row a=inf --json
 expect 0 'no finite number' "$bramble" predict l.safetensors --row a=inf
 expect 2 'a is given twice' "$bramble" predict l.safetensors --row a=1,a=2
+expect 2 'the answer of --row is printed' "$bramble" predict l.safetensors --row a=1 --out p.csv
 # results that cannot be written are a failure; a reader that has seen enough is none
 for verb in help "inspect lenet --json" "eval m.safetensors --limit 20" "inspect t.csv"; do
   expect 1 'standard output: writing failed' sh -c '"$@" >/dev/full' sh "$bramble" $verb

@@ -150,10 +150,12 @@ two 2 'rank 1 .*the run on rank 0 has --seed 1, here it is 4' "$lenet" "$lenet -
 two 2 'rank 1 .*the run on rank 0 has the start of the weights' "$bramble train whole.safetensors --quiet --limit 200 --epochs 2" "$bramble train tuned.safetensors --quiet --limit 200 --epochs 2"
 # Ranks of one machine have their weights in common, so MPICH is told to take them for machines.
 [ -n "$oversubscribe" ] && echo "skipped with Open MPI: a rank with bad memory" || expect 4 'rank 2 .*checksum of the weights' bash -c "MPIR_CVAR_NOLOCAL=1 mpiexec -n 3 $oversubscribe $build/test_train flip | sed 's/^rank/bramble: rank/' >&2; exit \${PIPESTATUS[0]}"
-expect 0 '3 ranks share 2 units a step, so 1 of them idle' mpiexec -n 3 $oversubscribe "$bramble" train lenet --limit 64 --epochs 1 --batch 32 --micro-batch 16
+expect 0 '3 ranks share 2 units a step, so 1 of them idles;' mpiexec -n 3 $oversubscribe "$bramble" train lenet --limit 64 --epochs 1 --batch 32 --micro-batch 16
 expect 1 'rank 0.*diverged|diverged' mpiexec -n 3 $oversubscribe $lenet --lr 900
 expect 1 'diverged' mpiexec -n 3 $oversubscribe $lenet --lr 900 --reduce fixed32
 expect 1 'diverged' mpiexec -n 2 $oversubscribe $bramble train mlp --input 32 --hidden 256 --limit 200 --batch 64 --micro-batch 16 --epochs 3 --lr 900 --quiet # found with buckets on their way
+expect 2 'patience counts evaluations' $lenet --eval-every 0 --patience 2
+expect 2 'until-accuracy is asked at evaluations' $lenet --eval-every 0 --until-accuracy 0.5
 expect 2 '--balance 1,2: 2 numbers for 3 ranks' mpiexec -n 3 $oversubscribe $lenet --balance 1,2
 expect 0 'sha256' mpiexec -n 3 $oversubscribe $lenet --reduce float --out float.st
 ls | grep -q '\.tmp\.' && fail "a temporary file was left: $(ls)"

@@ -67,7 +67,7 @@ static int plan_nodes(struct cli *cli, struct br_plan_request *request, json_t *
   }
   int fastest = br_step_model_fastest(&model, most), worth = br_step_model_worth(&model, most, 0.7);
   if (as_json || !cli->speaks) return BR_OK;
-  printf("the shortest epoch: %d nodes; each node is used to 70 %% or more up to %d\n", fastest, worth);
+  printf("the shortest epoch: %d node%s; each node is used to 70 %% or more up to %d\n", fastest, fastest == 1 ? "" : "s", worth);
   if (model.parts < most) printf("there are only %lld parts between two sums, so more than %lld nodes cannot help: a smaller --micro-batch or a larger --batch makes more\n", (long long)model.parts, (long long)model.parts);
   return BR_OK;
 }

@@ -350,6 +350,7 @@ int table_predict(struct cli *cli) {
   struct table_times times;
   double rows = 1;
   BR_TRY(table_check_use(&cli->options, true));
+  if (row && option_given(&cli->options, "out")) BR_FAIL(BR_ERROR_USAGE, "--out: the answer of --row is printed; leave it out, or give the row as a file by --data");
   int status = table_times_open(cli, &times);
   if (status == BR_OK) status = row ? br_comm_agree(cli->comm, cli->speaks ? predict_row(cli, row, &times) : BR_OK) : predict_file(cli, &times, &rows);
   if (status == BR_OK) status = table_times_report(cli, &times, rows);

@@ -129,6 +129,9 @@ static int event_options(struct cli *cli, struct br_train_options *train) {
   if (train->keep != BR_KEEP_LAST && !c->path) BR_FAIL(BR_ERROR_USAGE, "--keep needs --out: models are kept there");
   train->patience = (int)option_int(o, "patience");
   train->until_accuracy = option_float(o, "until-accuracy");
+  const bool evaluated = train->evaluation_steps > 0 || train->evaluation_epochs > 0;
+  if (!evaluated && train->patience) BR_FAIL(BR_ERROR_USAGE, "--patience counts evaluations, and --eval-every 0 makes none before the end; leave one of them out");
+  if (!evaluated && train->until_accuracy > 0) BR_FAIL(BR_ERROR_USAGE, "--until-accuracy is asked at evaluations, and --eval-every 0 makes none before the end; leave one of them out");
   return BR_OK;
 }
 

@@ -132,7 +132,7 @@ static int64_t units_per_step(const struct trainer *t) {
 
 static void warn_idle_ranks(const struct trainer *t, int64_t parts, const char *what, const char *mend) {
   int ranks = br_comm_size(t->comm);
-  if (br_comm_rank(t->comm) == 0 && parts < ranks) br_warn("%d ranks share %lld %s, so %d of them idle; %s", ranks, (long long)parts, what, ranks - (int)parts, mend);
+  if (br_comm_rank(t->comm) == 0 && parts < ranks) br_warn("%d ranks share %lld %s, so %d of them %s; %s", ranks, (long long)parts, what, ranks - (int)parts, ranks - parts == 1 ? "idles" : "idle", mend);
 }
 
 /* The most that this rank may have in a step. An epoch's last, which may be shorter, is placed by itself. */
