@@ -56,7 +56,7 @@ struct br_inverted_residual {
 };
 
 /* Does the first batch norm go the other way? And the doubles of its moments, 0 where it does not. */
-static inline bool br_inverted_residual_is_narrow(const struct br_inverted_residual *block) { 
+static inline bool br_inverted_residual_is_narrow(const struct br_inverted_residual *block) {
   return block->expand && block->C <= BR_NARROW_CHANNELS && (int64_t)block->depthwise.H * block->depthwise.W >= BR_NARROW_PIXELS;
 }
 static inline size_t br_inverted_residual_moments(const struct br_inverted_residual *block) {
