@@ -39,6 +39,7 @@ expect 0 '"op":"conv".*"share_of_bound"' "$bramble" bench predict lenet --steps 
 expect 0 'conv2 +conv +backward .*of the bound' "$bramble" bench train lenet --steps --batch 8 --repeats 1
 expect 0 '"op":"dense".*"share_of_bound".*"pass":"backward"' "$bramble" bench train lenet --steps --batch 8 --repeats 1 --json
 expect 0 '"share_of_bound":0' "$bramble" bench train lenet --batch 8 --repeats 1 --json
+expect 2 'the data has 10 classes, the net has 3 outputs' "$bramble" bench train lenet --steps --classes 3 --batch 8 --repeats 1
 expect 2 'more than the data.s 4 samples' "$bramble" bench train lenet --steps --batch 8 --repeats 1 --data shapes:4,4
 expect 0 'to   64x64   input' "$bramble" bench data shapes:30,10 --input 64 --repeats 1
 expect 0 '"samples":20,"megapixels":0.001024,"height":32' "$bramble" bench data shapes:30,10 --limit 20 --repeats 1 --json

@@ -24,4 +24,3 @@ double bench_peak(struct br_team *team) {
   }
   return best;
 }
-

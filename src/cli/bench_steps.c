@@ -26,7 +26,7 @@ static void print_step(struct cli *cli, const struct br_exec_step *step, const c
   char shape[80];
   br_shape_text(step->out, shape);
   if (option_flag(&cli->options, "json")) {
-    json_t *row = json_pack("{s:s,s:s,s:s,s:s,s:f,s:f,s:f}", "step", step->name, "op", step->op, "how", step->how, "shape", shape, "seconds", seconds, "share", seconds / all, "share_of_bound", seconds > 0 ? bound / seconds : 0.0);
+    json_t *row = json_pack("{s:s,s:s,s:s,s:s,s:f,s:f,s:f}", "step", step->name, "op", step->op, "how", step->how, "shape", shape, "seconds", seconds, "share", seconds / all, "share_of_bound", bound / seconds);
     if (pass) json_object_set_new(row, "pass", json_string(pass));
     cli_print_json(cli, row);
     return;

@@ -81,8 +81,11 @@ struct bench {
 static int train_steps(struct cli *cli, struct bench *b, int n) {
   if (!cli->speaks) return BR_OK; /* one rank: the others would disturb it */
   struct br_graph *graph = b->model->graph;
+  const struct br_dataset_info *info = br_dataset_info(b->data);
+  const int outputs = br_shape_channels(&graph->nodes[graph->output].shape);
+  if (info->numbers || info->classes > outputs) BR_FAIL(BR_ERROR_USAGE, "bench train --steps: the data has %d classes, the net has %d outputs", info->classes, outputs);
   if (graph->loss >= 0) BR_FAIL(BR_ERROR_USAGE, "bench train --steps: %s has a loss of its own; nets for classes are measured", cli->options.subjects[1]);
-  if ((uint64_t)n > br_dataset_info(b->data)->count) BR_FAIL(BR_ERROR_USAGE, "bench train --steps: --micro-batch %d is more than the data's %llu samples", n, (unsigned long long)br_dataset_info(b->data)->count);
+  if ((uint64_t)n > info->count) BR_FAIL(BR_ERROR_USAGE, "bench train --steps: --micro-batch %d is more than the data's %llu samples", n, (unsigned long long)info->count);
   BR_TRY(br_graph_infer(graph, n));
   BR_TRY(br_memory_alloc(br_shape_count(&graph->nodes[0].shape), sizeof *b->x, "input", &b->x));
   BR_TRY(br_memory_alloc((size_t)n, sizeof *b->label, "labels", &b->label));

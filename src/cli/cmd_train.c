@@ -343,7 +343,7 @@ static void tell_classes(const struct training *t) {
   char text[400];
   size_t n = 0;
   int c = 0;
-  if (!t->cli->speaks || info->H > 0) return; /* no pictures in folders or archives */
+  if (!t->cli->speaks || info->H > 0 || info->classes == 0) return; /* no pictures in folders or archives */
   for (; c < info->classes && n + 80 < sizeof text; c++) n += (size_t)snprintf(text + n, sizeof text - n, "%s%d %.50s", c ? ", " : "", c, info->class_names[c]);
   br_note("classes: %s%s", text, c < info->classes ? ", ..." : "");
 }
