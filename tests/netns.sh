@@ -38,7 +38,7 @@ pair "$build/bramble" doctor --json > doctor 2> err || skip "this mpiexec does n
 [ "$(grep -o '"interface":"wire"' doctor | wc -l)" = 2 ] || fail "doctor does not see the wire: $(cat doctor)"
 settings="train lenet --data shapes:1000,100 --epochs 3 --batch 128 --micro-batch 16 --threads 1 --json --quiet"
 before=$(sent)
-pair "$build/bramble" $settings --out real.safetensors > real
+pair "$build/bramble" $settings --out real.safetensors > real || fail "two ranks on the wire ended with code $?: $(tail -1 real)"
 [ $(($(sent) - before)) -gt 5000000 ] || skip "MPI does not take the wire"
 "$build/bramble" $settings --simulate nodes=2,threads=1,link=940Mbit,0.05ms --out there.safetensors > there
 cmp real.safetensors there.safetensors || fail "the model is another one"
